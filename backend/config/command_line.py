@@ -1,0 +1,116 @@
+"""Options as flags of a command: a parser made from the schema, and the command line that gives the same values."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from backend.config import schema
+from backend.config.configuration import Configuration, all_options, expand_network_args, group_of_option, suggestion
+from backend.config.network_args import OPTIONS as IN_NETWORK_ARGS
+from backend.config.network_args import format_network_args
+from backend.config.options import Option
+from backend.config.toml_file import read_values
+from backend.errors import OptionError, Problem
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises OptionError where argparse would end the program, with a suggestion for typos."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(message, hint=f"{self.prog} --help lists all options")
+
+    def refuse_unknown(self, unknown: Iterable[str]) -> None:
+        """Raise OptionError for what `parse_known_args` left over."""
+        known = {name.lstrip("-"): None for name in self._option_string_actions}
+        unknown = list(unknown)
+        flags = [text for text in unknown if text.startswith("--")]  # what follows an unknown flag is its value
+        problems = [
+            Problem(
+                f"there is no option {text.split('=')[0]}" if text.startswith("--") else f"{text!r} was not expected",
+                hint=suggestion(text.split("=")[0].lstrip("-"), known) or f"{self.prog} --help lists all options",
+            )
+            for text in flags or unknown
+        ]
+        if problems:
+            raise OptionError.of(problems)
+
+
+def make_parser(command: str, *, description: str, groups: Iterable[str]) -> Parser:
+    """A parser for `python -m backend COMMAND`; --help shows the options of `groups`, all others are taken as well."""
+    parser = Parser(
+        prog=f"python -m backend {command}",
+        description=description,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config_file", metavar="TOML", help="read options from this file; flags override it")
+    for key, group in schema.GROUPS.items():
+        section = parser.add_argument_group(group.title())
+        for name in group.model_fields:
+            _add_flag(section, all_options()[name], shown=key in set(groups))
+        if key == "network":
+            help_text = "these options as musubi-tuner writes them, such as loraplus_lr_ratio=4"
+            section.add_argument("--network_args", nargs="*", metavar="NAME=VALUE", help=help_text)
+    return parser
+
+
+def read_arguments(parser: Parser, arguments: list[str]) -> tuple[Configuration, argparse.Namespace]:
+    """The configuration from a file and flags, flags over file, and what the command's own arguments say.
+
+    Raises OptionError with every mistake in both.
+    """
+    parsed, unknown = parser.parse_known_args(arguments)
+    parser.refuse_unknown(unknown)
+    flags = {name: value for name, value in vars(parsed).items() if name in group_of_option() or name == "network_args"}
+    values, places = read_values(Path(parsed.config_file)) if "config_file" in parsed else ({}, {})
+    for given in (values, flags):
+        if "network_args" in given:
+            taken_apart, problems = expand_network_args(given, places)
+            if not problems:
+                given.clear()
+                given.update(taken_apart)
+    places = {name: place for name, place in places.items() if name not in flags}
+    return Configuration.from_values({**values, **flags}, places=places), parsed
+
+
+def format_arguments(values: Mapping[str, Any]) -> list[str]:
+    """The flags that give these values again, for those that differ from their default."""
+    arguments = []
+    for name, declared in all_options().items():
+        if name in IN_NETWORK_ARGS or values.get(name) is None or values[name] == declared.default:
+            continue
+        arguments += _format_flag(declared, values[name])
+    if strings := format_network_args(values):
+        arguments += ["--network_args", *strings]
+    return arguments
+
+
+def _add_flag(section: argparse._ArgumentGroup, declared: Option, *, shown: bool) -> None:
+    flag = f"--{declared.name}"
+    help_text = _help(declared) if shown else argparse.SUPPRESS
+    if declared.kind == "flag":
+        section.add_argument(flag, dest=declared.name, action="store_true", help=help_text)
+        no_help = f"the opposite of {flag}" if shown and declared.default else argparse.SUPPRESS
+        section.add_argument(f"--no_{declared.name}", dest=declared.name, action="store_false", help=no_help)
+    elif declared.kind == "list":
+        section.add_argument(flag, nargs="*", metavar="TEXT", help=help_text)
+    else:
+        metavar = "{" + ",".join(declared.choices) + "}" if declared.choices else declared.kind.upper()
+        section.add_argument(flag, metavar=metavar, help=help_text)
+
+
+def _help(declared: Option) -> str:
+    default = f" (default: {declared.default})" if declared.default not in (None, [], False) else ""
+    return (declared.help + default).replace("%", "%%")
+
+
+def _format_flag(declared: Option, value: Any) -> list[str]:
+    if declared.kind == "flag":
+        return [f"--{declared.name}" if value else f"--no_{declared.name}"]
+    if declared.kind == "list":
+        return [f"--{declared.name}", *value]
+    return [f"--{declared.name}", str(value)]

@@ -1,0 +1,182 @@
+"""One whole set of option values: built from flat names and values, all mistakes reported at once."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from backend.config import schema
+from backend.config.network_args import parse_assignments, parse_network_args
+from backend.config.options import Option, describe
+from backend.config.reference_options import MUSUBI_TUNER_OPTIONS
+from backend.errors import OptionError, Problem
+
+
+class Configuration(BaseModel):
+    """The values of all options, by group: `configuration.network.network_dim`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: schema.ModelOptions = schema.ModelOptions()
+    dataset: schema.DatasetOptions = schema.DatasetOptions()
+    caching: schema.CachingOptions = schema.CachingOptions()
+    network: schema.NetworkOptions = schema.NetworkOptions()
+    optimizer: schema.OptimizerOptions = schema.OptimizerOptions()
+    schedule: schema.ScheduleOptions = schema.ScheduleOptions()
+    timesteps: schema.TimestepOptions = schema.TimestepOptions()
+    memory: schema.MemoryOptions = schema.MemoryOptions()
+    saving: schema.SavingOptions = schema.SavingOptions()
+    logging: schema.LoggingOptions = schema.LoggingOptions()
+    metadata: schema.MetadataOptions = schema.MetadataOptions()
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], *, places: Mapping[str, str] | None = None) -> Configuration:
+        """A configuration from flat option names and values; options that are not named keep their default.
+
+        Values are converted where that is unambiguous ("1e-4" for a number). `network_args` strings are taken apart
+        into their own options. places: where each value was written, for the messages.
+        Raises OptionError with every mistake: unknown names with a suggestion, wrong types, values out of limits.
+        """
+        places = places or {}
+        known, problems = expand_network_args(values, places)
+        groups: dict[str, dict[str, Any]] = {key: {} for key in schema.GROUPS}
+        for name, value in known.items():
+            if name not in group_of_option():
+                problems.append(_unknown_name(name, places))
+            else:
+                groups[group_of_option()[name]][name] = _empty_to_none(name, value)
+        built = {}
+        for key, group in schema.GROUPS.items():
+            try:
+                built[key] = group(**groups[key])
+            except ValidationError as error:
+                problems += [_problem(details, places) for details in error.errors()]
+        problems += _combinations(built)
+        if problems:
+            raise OptionError.of(problems)
+        return cls(**built)
+
+    def values(self) -> dict[str, Any]:
+        """Option names and values, flat, in the order of the form; options without a value are None."""
+        return {name: getattr(getattr(self, group), name) for name, group in group_of_option().items()}
+
+    def changed(self, **values: Any) -> Configuration:
+        """The same configuration with some options replaced."""
+        return Configuration.from_values({**self.values(), **values})
+
+
+@functools.cache
+def all_options() -> dict[str, Option]:
+    """The declarations of all options by name, in the order of the form."""
+    return {name: describe(group, name) for group in schema.GROUPS.values() for name in group.model_fields}
+
+
+@functools.cache
+def group_of_option() -> dict[str, str]:
+    """The key of the group that each option belongs to. Names are unique over all groups."""
+    found: dict[str, str] = {}
+    for key, group in schema.GROUPS.items():
+        for name in group.model_fields:
+            if name in found:
+                raise ValueError(f"option {name} is declared in the groups {found[name]} and {key}")
+            found[name] = key
+    return found
+
+
+def expand_network_args(values: Mapping[str, Any], places: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+    """The values with the strings of `network_args` taken apart into options of their own.
+
+    An option that is also given by itself wins over the one in `network_args`.
+    """
+    expanded = {name: value for name, value in values.items() if name != "network_args"}
+    if values.get("network_args") is None:
+        return expanded, []
+    try:
+        parsed = parse_network_args(values["network_args"], place=places.get("network_args", ""))
+    except OptionError as error:
+        return expanded, list(error.problems)
+    return {**parsed, **expanded}, []
+
+
+def suggestion(name: str, names: Mapping[str, Any]) -> str:
+    """'did you mean network_dim?' for a mistyped name, "" when nothing is near."""
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def _unknown_name(name: str, places: Mapping[str, str]) -> Problem:
+    where = f"{places[name]}: " if name in places else ""
+    if name in MUSUBI_TUNER_OPTIONS:
+        return Problem(
+            f"{where}{name} is an option of musubi-tuner that LoRA Loom does not act on yet",
+            hint="take it out; the run would not do what it says",
+            option=name,
+        )
+    hint = suggestion(name, group_of_option()) or "docs/options.md lists all options"
+    return Problem(f"{where}there is no option {name}", hint=hint, option=name)
+
+
+def _empty_to_none(name: str, value: Any) -> Any:
+    """An empty text, as a form field or `name = ""` gives it, means "not set" where that is possible."""
+    if isinstance(value, str) and not value.strip() and all_options()[name].optional:
+        return None
+    return value
+
+
+_WANTED = {
+    "flag": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "steps_or_ratio": "a number of steps, a ratio below 1, or a percentage such as 10%",
+    "text": "a text",
+    "list": "a list of texts",
+}
+
+
+def _problem(details: Mapping[str, Any], places: Mapping[str, str]) -> Problem:
+    """One pydantic error in the words of a form: label, what was found, what was wanted."""
+    name = str(details["loc"][0])
+    described = all_options()[name]
+    wanted = f"one of {', '.join(described.choices)}" if described.choices else _WANTED[described.kind]
+    if described.limits:
+        wanted += f", {described.limits}"
+    where = f"{places[name]}: " if name in places else ""
+    found = "nothing" if details["input"] in (None, "") else repr(details["input"])
+    return Problem(f"{where}{described.label} ({name}) is {found}", hint=f"wanted {wanted}", option=name)
+
+
+def _combinations(groups: Mapping[str, Any]) -> list[Problem]:
+    """Values that are fine alone and do not go together, and texts that must parse."""
+    problems = []
+    optimizer, memory, saving = groups.get("optimizer"), groups.get("memory"), groups.get("saving")
+    if optimizer is not None:
+        try:
+            parse_assignments(optimizer.optimizer_args, option="optimizer_args")
+        except OptionError as error:
+            problems += error.problems
+    if memory is not None and not memory.sdpa:
+        problems.append(
+            Problem("no attention backend is chosen", hint="switch SDPA attention (sdpa) on", option="sdpa")
+        )
+    if saving is not None and (not saving.output_name.strip() or set(saving.output_name) & set('/\\:*?"<>|')):
+        problems.append(
+            Problem(
+                f"Output name (output_name) is {saving.output_name!r}",
+                hint="wanted a file name without folder and ending; the folder goes into output_dir",
+                option="output_name",
+            )
+        )
+    schedule = groups.get("schedule")
+    if schedule is not None and schedule.lr_scheduler == "constant" and schedule.lr_warmup_steps:
+        problems.append(
+            Problem(
+                f"the schedule constant has no warm-up, but lr_warmup_steps is {schedule.lr_warmup_steps}",
+                hint="choose constant_with_warmup, or set the warm-up to 0",
+                option="lr_warmup_steps",
+            )
+        )
+    return problems

@@ -1,0 +1,145 @@
+"""How an option is declared, and what everything else reads from the declaration: `option`, `OptionGroup`, `Option`.
+
+An option is one attribute of an `OptionGroup`: its name is the TOML key, the flag and the id of the form field, its
+default and limits are pydantic's, the string below it is its help. Nothing repeats any of these.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+Kind = Literal["flag", "integer", "number", "steps_or_ratio", "choice", "text", "list"]
+PathKind = Literal["", "file", "folder", "file or folder"]
+
+
+class OptionGroup(BaseModel):
+    """Options that stand together: one section of the form, one table of the TOML, one group of --help.
+
+    The first line of a group's docstring is its title.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @classmethod
+    def title(cls) -> str:
+        return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
+
+
+def option(
+    default: Any,
+    *,
+    label: str,
+    unit: str = "",
+    basic: bool = False,
+    path: PathKind = "",
+    network_arg: bool = False,
+    **limits: float,
+) -> Any:
+    """Declare an option.
+
+    basic: most people change it. path: the text is a path of this kind. network_arg: in files and on musubi-tuner's
+    command line the value stands inside `network_args`. limits: ge, gt, le, lt as in pydantic.
+    """
+    facts = {"unit": unit, "basic": basic, "path": path, "network_arg": network_arg}
+    return Field(default, title=label, json_schema_extra=facts, validate_default=True, **limits)
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option as its declaration says; the form, the flags, the TOML comments and the manual are made from this."""
+
+    name: str
+    group: str
+    label: str
+    help: str
+    kind: Kind
+    default: Any
+    optional: bool
+    choices: tuple[str, ...]
+    limits: str
+    unit: str
+    basic: bool
+    path: PathKind
+    network_arg: bool
+
+
+def describe(group: type[OptionGroup], name: str) -> Option:
+    """The declaration of one option of a group, read back."""
+    field = group.model_fields[name]
+    facts = typing.cast(dict[str, Any], field.json_schema_extra)
+    annotation, optional = _without_none(field.annotation)
+    return Option(
+        name=name,
+        group=group.title(),
+        label=field.title or name,
+        help=" ".join((field.description or "").split()),
+        kind=_kind(annotation),
+        default=field.default,
+        optional=optional,
+        choices=tuple(get_args(annotation)) if get_origin(annotation) is Literal else (),
+        limits=_limits(field),
+        **facts,
+    )
+
+
+def parse_steps_or_ratio(value: Any) -> Any:
+    """Steps (int) or a ratio of all steps (float) from what a user writes: 100, "100", 0.1, "10%".
+
+    As on musubi-tuner's command line, a whole number of at least 1 means steps and "%" a ratio; 0 means none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("wanted a number of steps, a ratio below 1, or a percentage such as 10%")
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and value.strip().endswith("%"):
+        return _checked_ratio(float(value.strip()[:-1]) / 100)
+    number = float(value)
+    if number == 0 or (number >= 1 and number == int(number)):
+        return int(number)
+    return _checked_ratio(number)
+
+
+StepsOrRatio = Annotated[int | float, BeforeValidator(parse_steps_or_ratio)]
+
+
+def _checked_ratio(ratio: float) -> float:
+    if not 0 <= ratio <= 1:
+        raise ValueError("a ratio of all steps lies between 0 and 1; whole numbers are steps")
+    return ratio
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    """The type without `None`, and whether `None` was allowed."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        parts = [part for part in get_args(annotation) if part is not type(None)]
+        if len(parts) < len(get_args(annotation)):
+            return (parts[0] if len(parts) == 1 else Union[tuple(parts)]), True  # noqa: UP007
+    return annotation, False
+
+
+def _kind(annotation: Any) -> Kind:
+    if get_origin(annotation) is Literal:
+        return "choice"
+    if get_origin(annotation) is list:
+        return "list"
+    if get_origin(annotation) in (Union, types.UnionType, Annotated):
+        return "steps_or_ratio"
+    return typing.cast(Kind, {bool: "flag", int: "integer", float: "number", str: "text"}[annotation])
+
+
+def _limits(field: FieldInfo) -> str:
+    """The limits in words, "" if there are none: "at least 1, at most 8"."""
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    found = []
+    for limit in field.metadata:
+        for name, word in words.items():
+            value = getattr(limit, name, None)
+            if value is not None:
+                found.append(f"{word} {value:g}")
+    return ", ".join(found)

@@ -1,0 +1,85 @@
+"""Presets: TOML files that hold some options; loading one changes those and no others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.atomic_file import write_text
+from backend.config.configuration import Configuration, expand_network_args
+from backend.config.toml_file import flatten, format_toml, read_toml
+from backend.errors import OptionError
+
+SHIPPED = Path(__file__).resolve().parents[2] / "presets"
+WORKSPACE_MARK = "{workspace}"
+"""Stands in shipped presets for the folder of the workspace."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset file. shipped: it came with the program and is never written to."""
+
+    name: str
+    path: Path
+    shipped: bool
+
+
+def list_presets(workspace: Path) -> list[Preset]:
+    """The shipped presets, then the user's own, each in the order of their names."""
+    shipped = [Preset(path.stem, path, True) for path in sorted(SHIPPED.glob("*.toml"))]
+    own = [Preset(path.stem, path, False) for path in sorted((workspace / "presets").glob("*.toml"))]
+    return shipped + own
+
+
+def find_preset(name: str, *, workspace: Path) -> Preset:
+    """The preset of that name; a user's own wins over a shipped one. Raises OptionError if there is none."""
+    found = [preset for preset in list_presets(workspace) if preset.name == name]
+    if not found:
+        raise OptionError(f"there is no preset {name!r}", hint="choose one from the list")
+    return found[-1]
+
+
+def read_preset(preset: Preset, *, workspace: Path) -> dict[str, Any]:
+    """The options that the preset holds, checked. Raises OptionError with every mistake in the file."""
+    tables = read_toml(preset.path)
+    tables.pop("preset", None)
+    values, problems = expand_network_args(_fill_in(flatten(tables), workspace), {})
+    if problems:
+        raise OptionError.of(problems)
+    checked = Configuration.from_values(values, places=dict.fromkeys(values, preset.path.name)).values()
+    return {name: checked[name] for name in values}
+
+
+def read_title(preset: Preset) -> tuple[str, str]:
+    """The title and the description in the file's table [preset]; the name and "" where there are none."""
+    about = read_toml(preset.path).get("preset", {})
+    return str(about.get("title", preset.name)), str(about.get("description", ""))
+
+
+def save_preset(name: str, values: Mapping[str, Any], *, workspace: Path) -> Preset:
+    """Save option values as the user's preset of that name, over an older one.
+
+    Raises OptionError for a name that cannot be a file name on every system, or that a shipped preset has.
+    """
+    name = name.strip()
+    if not re.fullmatch(r"[^\x00-\x1f/\\:*?\"<>|.]([^\x00-\x1f/\\:*?\"<>|]{0,80}[^\x00-\x1f/\\:*?\"<>|. ])?", name):
+        raise OptionError(
+            f"a preset cannot be called {name!r}", hint='wanted a name without / \\ : * ? " < > | that ends in no dot'
+        )
+    if any(preset.shipped and preset.name.casefold() == name.casefold() for preset in list_presets(workspace)):
+        raise OptionError(f"{name} is a shipped preset", hint="choose another name")
+    path = workspace / "presets" / f"{name}.toml"
+    write_text(path, format_toml(values))
+    return Preset(name, path, False)
+
+
+def _fill_in(value: Any, workspace: Path) -> Any:
+    """The value with the mark of the workspace replaced in every text."""
+    if isinstance(value, str):
+        return value.replace(WORKSPACE_MARK, workspace.absolute().as_posix())
+    if isinstance(value, Mapping):
+        return {name: _fill_in(item, workspace) for name, item in value.items()}
+    return value

@@ -1,0 +1,115 @@
+"""Configuration files: TOML with or without sections, read with tomllib and written with comments."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import toml
+import tomlkit
+
+from backend.atomic_file import write_text
+from backend.config.configuration import Configuration, all_options
+from backend.config.network_args import OPTIONS as IN_NETWORK_ARGS
+from backend.config.network_args import format_network_args
+from backend.config.schema import GROUPS
+from backend.errors import OptionError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables and values of a TOML file as they stand. Raises OptionError if it is missing or not TOML."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise OptionError(f"{path}: there is no such file", hint="check the path") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"{path}: cannot be read: {error}", hint="wanted a TOML file in UTF-8") from error
+    return parse_toml(text, place=str(path))
+
+
+def parse_toml(text: str, *, place: str = "the TOML") -> dict[str, Any]:
+    """The tables and values of a TOML text. Raises OptionError that names the line of the fault."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise OptionError(f"{place}: {error}", hint="Windows paths need single quotes or / in place of \\") from error
+
+
+def flatten(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Option names and values out of a configuration file: the names of sections mean nothing, as in musubi-tuner."""
+    values: dict[str, Any] = {}
+    for name, value in tables.items():
+        values.update(value if isinstance(value, Mapping) else {name: value})
+    return values
+
+
+def read_values(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Option names and values of a configuration file, and the place of each for messages.
+
+    As in musubi-tuner, the ending .toml may be left out.
+    """
+    if path.suffix != ".toml":
+        path = path.with_name(path.name + ".toml")
+    values = flatten(read_toml(path))
+    return values, dict.fromkeys(values, path.name)
+
+
+def read_configuration(path: Path) -> Configuration:
+    """The configuration in a file. Raises OptionError with every mistake in it."""
+    values, places = read_values(path)
+    return Configuration.from_values(values, places=places)
+
+
+def format_toml(values: Mapping[str, Any], *, title: str = "") -> str:
+    """TOML text for option values, in sections, each option with its label as comment; None is left out.
+
+    Raises RuntimeError if the `toml` package, with which musubi-tuner reads, would read other values.
+    """
+    document = tomlkit.document()
+    if title:
+        document.add(tomlkit.comment(title))
+    for key, group in GROUPS.items():
+        table = tomlkit.table()
+        for name in group.model_fields:
+            if values.get(name) is not None and name not in IN_NETWORK_ARGS:
+                _add(table, name, values[name])
+        if key == "network" and (strings := format_network_args(values)):
+            table.add("network_args", _array(strings))
+        if table:
+            document.add(tomlkit.nl())
+            document.add(key, table)
+    text = tomlkit.dumps(document).lstrip("\n")
+    _check_that_both_parsers_agree(text)
+    return text
+
+
+def write_configuration(path: Path, configuration: Configuration, *, title: str = "") -> None:
+    """Write the complete configuration: every option that has a value."""
+    write_text(path, format_toml(configuration.values(), title=title))
+
+
+def _add(table: Any, name: str, value: Any) -> None:
+    item = _array(value) if isinstance(value, list) else tomlkit.item(value)
+    declared = all_options()[name]
+    item.comment(f"{declared.label} [{declared.unit}]" if declared.unit else declared.label)
+    table.add(name, item)
+
+
+def _array(strings: list[str]) -> Any:
+    """One text a line where there are several. Texts are written as literals where they can be: '\\d' stays '\\d'."""
+    array = tomlkit.array()
+    for string in strings:
+        array.append(string)
+    return array.multiline(len(strings) > 1)
+
+
+def _check_that_both_parsers_agree(text: str) -> None:
+    if tomllib.loads(text) != toml.loads(text):
+        raise RuntimeError("musubi-tuner's TOML parser would read other values from this configuration")
