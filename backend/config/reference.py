@@ -16,7 +16,8 @@ HEAD = """# Options
 Made from `backend/config/schema.py` by `python -m backend.config.reference`; do not edit.
 
 Every option is a key of the configuration TOML, a flag (`--network_dim 16`) and a field of the page.
-Sections of the TOML may be left out or named differently. Options marked *in network_args* stand in files as musubi-tuner writes them:
+Sections of the TOML may be left out or named differently. Options marked *in network_args* stand in files as
+musubi-tuner writes them:
 `network_args = ["loraplus_lr_ratio=4", "exclude_patterns=[r'.*single_blocks.*']"]`.
 """
 

@@ -1,0 +1,47 @@
+"""`python -m backend COMMAND`: finds the command, and turns errors into lines and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from backend.errors import InputError, UserError
+
+COMMANDS = {
+    "train": "train a LoRA",
+    "cache_latents": "encode photos and clips once, before training",
+    "cache_text_encoder_outputs": "encode captions once, before training",
+    "plan": "show what a training would do, without loading weights",
+    "queue": "run the queued jobs of a workspace",
+    "demo": "make a small model family and a dataset to try everything with",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command. Returns its exit code: 0 done, 1 failed, 2 wrong input, 130 stopped by the user."""
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return 0
+    command, *rest = arguments
+    try:
+        if command not in COMMANDS:
+            raise InputError(f"there is no command {command}", hint=f"known are {', '.join(COMMANDS)}")
+        return importlib.import_module(f"backend.commands.{command}").main(rest)
+    except UserError as error:
+        for problem in error.problems:
+            print(f"{problem.severity}: {problem}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _usage() -> str:
+    lines = ["usage: python -m backend COMMAND [options]", ""]
+    lines += [f"  {name:28}{what}" for name, what in COMMANDS.items()]
+    return "\n".join([*lines, "", "python -m backend COMMAND --help lists the options of a command."])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,16 @@
+"""Run the queued jobs of a workspace: `python -m backend queue --workspace workspace`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from backend.runs.queue import work
+
+
+def main(arguments: list[str]) -> int:
+    """Run jobs until none is queued; leave at once if another worker is at it."""
+    parser = argparse.ArgumentParser(prog="python -m backend queue", description=__doc__)
+    parser.add_argument("--workspace", type=Path, default=Path("workspace"), help="folder of the runs")
+    work(parser.parse_args(arguments).workspace)
+    return 0

@@ -1,0 +1,123 @@
+"""Processes of runs: started in a group of their own, told apart for certain, and ended with all they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """A process that cannot be mistaken for a later one with the same pid. started: when, in the system's own count."""
+
+    pid: int
+    started: float
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessMark:
+        """The mark of a living process. Raises psutil.NoSuchProcess if there is none."""
+        return cls(pid, _start_time(pid))
+
+    @classmethod
+    def read(cls, record: Mapping[str, object]) -> ProcessMark:
+        return cls(int(record["pid"]), float(record["started"]))  # type: ignore[call-overload, arg-type]
+
+    def record(self) -> dict[str, float]:
+        """As JSON holds it."""
+        return asdict(self)
+
+    def is_alive(self) -> bool:
+        """Whether this very process runs; a zombie does not."""
+        try:
+            return _start_time(self.pid) == self.started and psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+        except (psutil.Error, OSError):
+            return False
+
+
+def start_detached(arguments: list[str], *, log_file: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a Python command of the project in a group of its own; it outlives whoever started it.
+
+    arguments: what follows the interpreter. Output goes to `log_file` by file descriptor, so nobody needs to read it.
+    """
+    with log_file.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=PROJECT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            **_own_group(),
+        )
+
+
+def process_tree(mark: ProcessMark) -> list[psutil.Process]:
+    """The process and all its descendants that live, [] when it is gone."""
+    if not mark.is_alive():
+        return []
+    try:
+        process = psutil.Process(mark.pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def terminate(processes: list[psutil.Process]) -> None:
+    """Ask the processes to end: SIGTERM, on Windows CTRL_BREAK to the group of the first."""
+    if sys.platform == "win32" and processes:
+        with contextlib.suppress(OSError):
+            os.kill(processes[0].pid, signal.CTRL_BREAK_EVENT)
+        return
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    """End the processes at once."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def survivors(processes: list[psutil.Process], *, timeout_s: float) -> list[psutil.Process]:
+    """Those of the processes that still run after at most `timeout_s` seconds. Nothing is reaped."""
+    end = time.monotonic() + timeout_s
+    while (alive := [process for process in processes if _runs(process)]) and time.monotonic() < end:
+        time.sleep(0.05)
+    return alive
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _own_group() -> dict[str, object]:
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+def _start_time(pid: int) -> float:
+    """When the process started. On Linux in clock ticks since boot, which no change of the clock touches."""
+    if sys.platform == "linux":
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        except OSError as error:
+            raise psutil.NoSuchProcess(pid) from error
+        return float(stat.rpartition(")")[2].split()[19])  # field 22; the name in field 2 may hold anything
+    return psutil.Process(pid).create_time()

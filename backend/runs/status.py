@@ -1,0 +1,115 @@
+"""What a run says of itself: status.json, replaced as a whole, and metrics.jsonl, one line for each step."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from backend.atomic_file import write_text
+from backend.runs.process import ProcessMark
+
+Phase = Literal["starting", "loading", "caching", "training", "saving", "done"]
+Outcome = Literal["", "finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a run stands. Steps are optimizer steps of a training, items of a caching; times are in seconds."""
+
+    phase: Phase = "starting"
+    step: int = 0
+    total_steps: int = 0
+    epoch: int = 0
+    total_epochs: int = 0
+    loss: float | None = None
+    average_loss: float | None = None
+    seconds_per_step: float | None = None
+    time_left_s: float | None = None
+    message: str = ""
+    outcome: Outcome = ""
+    files: tuple[str, ...] = ()
+    log_folder: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    process: Mapping[str, float] = field(default_factory=dict)
+    started: float = 0.0
+    updated: float = 0.0
+
+
+def read_status(path: Path) -> Status | None:
+    """The status in a file, None if there is none yet. Keys of later versions are passed over."""
+    record = read_json(path)
+    if record is None:
+        return None
+    known = {name: value for name, value in record.items() if name in Status.__dataclass_fields__}
+    return Status(**{**known, "files": tuple(known.get("files", ()))})
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None if the file is missing or not whole."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Write an object as JSON, all or nothing."""
+    write_text(path, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+
+
+class Reporter:
+    """The one writer of a run's status and metrics. Without a folder it only keeps the status."""
+
+    FOLDER_VARIABLE = "LORALOOM_RUN"
+    """The environment variable that tells a command the folder of the run it is."""
+
+    INTERVAL_S = 0.5
+    """Steps reported faster than this are written together."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        now = time.time()
+        self.status = Status(process=ProcessMark.of(os.getpid()).record(), started=now, updated=now)
+        self._written = 0.0
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def from_environment(cls) -> Reporter:
+        """The reporter of the run that this process was started as, or one that writes nothing."""
+        folder = os.environ.get(cls.FOLDER_VARIABLE)
+        return cls(Path(folder) if folder else None)
+
+    def update(self, **changes: Any) -> None:
+        """Change some fields; a new phase, message or outcome is written at once, the rest twice a second."""
+        at_once = any(getattr(self.status, name) != changes[name] for name in ("phase", "outcome") if name in changes)
+        self.status = replace(self.status, **changes, updated=time.time())
+        if at_once or time.monotonic() - self._written > self.INTERVAL_S:
+            self._write()
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        """Report items done of all items, with the time left at the speed so far."""
+        elapsed = time.time() - self.status.started
+        left = elapsed / done * (total - done) if done else None
+        self.update(step=done, total_steps=total, message=message, time_left_s=left)
+
+    def add_metrics(self, **values: Any) -> None:
+        """Append one line to metrics.jsonl."""
+        if self.folder is not None:
+            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8", newline="\n") as file:
+                file.write(json.dumps({**values, "time": time.time()}) + "\n")
+
+    def is_requested(self, name: str) -> bool:
+        """Whether somebody asked for this (stop, save) since the run began."""
+        return self.folder is not None and (self.folder / "requests" / name).exists()
+
+    def _write(self) -> None:
+        self._written = time.monotonic()
+        if self.folder is not None:
+            write_json(self.folder / "status.json", asdict(self.status))
