@@ -1,4 +1,4 @@
-"""The dataset file: which folders are trained on and how their pictures and clips are cut; TOML or JSON."""
+"""The dataset file, TOML or JSON: read with every mistake named at once, and written with comments."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any
 
 import tomlkit
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import ValidationError
 
+from backend.config.dataset_models import DatasetFile, DatasetOptions, ImageDataset, VideoDataset, whole_latent_frames
 from backend.errors import DatasetError, Problem
 
 if sys.version_info >= (3, 11):
@@ -20,16 +21,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Size = tuple[int, int]  # width, height in pixels
-SIDE_STEP = 16  # 8 pixels a latent, 2 latents a patch: every side that the transformer sees is a multiple of this
-SHARED_KEYS = (
-    "resolution",
-    "caption_extension",
-    "batch_size",
-    "num_repeats",
-    "enable_bucket",
-    "bucket_no_upscale",
-)
+Dataset = ImageDataset | VideoDataset
+
 OTHER_ARCHITECTURE_KEYS = (
     "control_directory",
     "multiple_target",
@@ -45,174 +38,6 @@ OTHER_ARCHITECTURE_KEYS = (
 )
 
 
-def _as_size(value: object) -> object:
-    if type(value) is int:
-        return (value, value)
-    if isinstance(value, (list, tuple)) and len(value) == 2 and all(type(side) is int for side in value):
-        return tuple(value)
-    raise ValueError("a whole number or [width, height] in pixels is wanted")
-
-
-def _as_frame_counts(value: object) -> object:
-    if isinstance(value, (list, tuple)) and value and all(type(count) is int and count >= 1 for count in value):
-        return tuple(value)
-    raise ValueError("a list of whole numbers from 1 up is wanted, such as [1, 25]")
-
-
-def _as_path(value: object) -> object:
-    if isinstance(value, (str, Path)) and str(value).strip():
-        return Path(value)
-    raise ValueError("a path is wanted")
-
-
-FilePath = Annotated[Path, BeforeValidator(_as_path)]
-
-
-class DatasetOptions(BaseModel):
-    """What a dataset of pictures and one of clips have in common."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-    kind: ClassVar[Literal["image", "video"]]
-
-    caption_extension: str = ".txt"
-    """Ending of the caption files, with the dot."""
-
-    batch_size: int = Field(1, ge=1)
-    """Items that one step learns from together."""
-
-    num_repeats: int = Field(1, ge=1)
-    """How often each item is seen in an epoch."""
-
-    enable_bucket: bool = False
-    """Sort items by shape instead of cropping all to one."""
-
-    bucket_no_upscale: bool = False
-    """Never enlarge; only with enable_bucket."""
-
-    # after enable_bucket, which its check needs
-    resolution: Annotated[Size, BeforeValidator(_as_size)] = (960, 544)
-    """Width and height in pixels; with buckets their product counts."""
-
-    @field_validator("caption_extension")
-    @classmethod
-    def _extension_has_a_dot(cls, extension: str) -> str:
-        if not extension.startswith(".") or "/" in extension or "\\" in extension:
-            raise ValueError('an ending with its dot is wanted, such as ".txt"')
-        return extension
-
-    @field_validator("resolution")
-    @classmethod
-    def _resolution_can_be_trained(cls, resolution: Size, info: ValidationInfo) -> Size:
-        if min(resolution) < SIDE_STEP:
-            raise ValueError(f"both sides must be at least {SIDE_STEP} pixels")
-        buckets_known, enabled = "enable_bucket" in info.data, info.data.get("enable_bucket")
-        if buckets_known and not enabled and any(side % SIDE_STEP for side in resolution):
-            nearest = [max(SIDE_STEP, round(side / SIDE_STEP) * SIDE_STEP) for side in resolution]
-            raise ValueError(
-                f"without buckets both sides must be multiples of {SIDE_STEP}; the nearest is {nearest}, "
-                "or set enable_bucket = true"
-            )
-        if enabled and resolution[0] * resolution[1] < (2 * SIDE_STEP) ** 2:
-            raise ValueError(f"buckets need at least the area of {2 * SIDE_STEP}x{2 * SIDE_STEP} pixels")
-        return resolution
-
-
-class ImageDataset(DatasetOptions):
-    """Pictures of one folder, or those that a JSONL file lists."""
-
-    kind: ClassVar[Literal["image", "video"]] = "image"
-
-    image_directory: FilePath | None = None
-    """Folder of the pictures and their captions."""
-
-    image_jsonl_file: FilePath | None = None
-    """A list of pictures with captions instead of a folder; one JSON object a line: image_path, caption."""
-
-    cache_directory: FilePath | None = None
-    """Where the caches are kept; the folder of the pictures if not given."""
-
-    @property
-    def media_directory(self) -> Path | None:
-        return self.image_directory
-
-    @property
-    def jsonl_file(self) -> Path | None:
-        return self.image_jsonl_file
-
-    @property
-    def cache_folder(self) -> Path:
-        return self.cache_directory or self.image_directory or Path()
-
-
-class VideoDataset(DatasetOptions):
-    """Clips of one folder, or those that a JSONL file lists."""
-
-    kind: ClassVar[Literal["image", "video"]] = "video"
-
-    video_directory: FilePath | None = None
-    """Folder of the clips and their captions."""
-
-    video_jsonl_file: FilePath | None = None
-    """A list of clips with captions instead of a folder; one JSON object a line: video_path, caption."""
-
-    cache_directory: FilePath | None = None
-    """Where the caches are kept; the folder of the clips if not given."""
-
-    target_frames: Annotated[tuple[int, ...], BeforeValidator(_as_frame_counts)] = (1,)
-    """Lengths of the windows in frames; 4k + 1 each."""
-
-    frame_extraction: Literal["head", "chunk", "slide", "uniform", "full"] = "head"
-    """How windows are cut: the beginning, one after another, sliding, evenly spread, or the whole clip."""
-
-    frame_stride: int = Field(1, ge=1)
-    """Frames from one sliding window to the next (slide)."""
-
-    frame_sample: int = Field(1, ge=1)
-    """Windows a clip (uniform)."""
-
-    max_frames: int = Field(129, ge=1)
-    """Longest window in frames (full)."""
-
-    source_fps: float | None = Field(None, gt=0)
-    """Frames per second of the clips, brought to 24 by leaving frames out; all frames are used if not given."""
-
-    @property
-    def media_directory(self) -> Path | None:
-        return self.video_directory
-
-    @property
-    def jsonl_file(self) -> Path | None:
-        return self.video_jsonl_file
-
-    @property
-    def cache_folder(self) -> Path:
-        return self.cache_directory or self.video_directory or Path()
-
-    @property
-    def window_lengths(self) -> tuple[int, ...]:
-        """target_frames as they are cut: each brought down to 4k + 1, once, ascending."""
-        return tuple(sorted({whole_latent_frames(count) for count in self.target_frames}))
-
-
-class DatasetFile(BaseModel):
-    """All datasets of one training, in the order of the file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-    datasets: tuple[ImageDataset | VideoDataset, ...]
-    warnings: tuple[Problem, ...] = Field((), exclude=True, repr=False)
-
-    def absolute(self) -> DatasetFile:
-        """The same with every path absolute and every cache folder written out, readable from any folder."""
-        return self.model_copy(update={"datasets": tuple(_with_absolute_paths(dataset) for dataset in self.datasets)})
-
-
-def whole_latent_frames(frames: int) -> int:
-    """The largest 4k + 1 that is not above frames: what the autoencoder turns into k + 1 latent frames."""
-    return (frames - 1) // 4 * 4 + 1
-
-
 def read_dataset_file(path: Path) -> DatasetFile:
     """The datasets of a .toml or .json file; relative folders count from the current directory.
 
@@ -222,27 +47,25 @@ def read_dataset_file(path: Path) -> DatasetFile:
     try:
         return parse_datasets(_read_values(path))
     except DatasetError as error:
-        raise _at_place(error, path) from None
+        raise DatasetError.of(_at(path, error.problems)) from None
 
 
 def parse_datasets(values: Mapping[str, Any]) -> DatasetFile:
-    """The datasets that the values of a dataset file describe: {"general": {...}, "datasets": [{...}, ...]}.
+    """The datasets that {"general": {...}, "datasets": [{...}, ...]} describes.
 
     Raises DatasetError with every mistake.
     """
-    general, entries, problems = _split_values(values)
-    parsed: dict[int, ImageDataset | VideoDataset] = {}
-    for number, entry in enumerate(entries, start=1):
-        dataset, found = _parse_entry(entry, general, number=number)
-        problems += found
+    general, problems = _general_values(values)
+    datasets: dict[int, Dataset] = {}
+    for number, entry in enumerate(_entries(values, problems), start=1):
+        dataset = _parse_entry(entry, general, place=f"dataset {number}", problems=problems)
         if dataset is not None:
-            parsed[number] = dataset
-            problems += _doubtful_values(dataset, number)
-    problems += _shared_cache_folders(parsed)
-    problems = list(dict.fromkeys(problems))  # a mistake in [general] shows once, not once a dataset
+            datasets[number] = dataset
+    problems += _shared_cache_folders(datasets)
+    problems = list(dict.fromkeys(problems))  # a mistake in [general] is told once, not once a dataset
     if any(problem.severity == "error" for problem in problems):
-        raise DatasetError.of(sorted(problems, key=lambda problem: problem.severity != "error"))
-    return DatasetFile(datasets=tuple(parsed.values()), warnings=tuple(problems))
+        raise DatasetError.of(sorted(problems, key=lambda problem: problem.severity))  # "error" before "warning"
+    return DatasetFile(datasets=tuple(datasets.values()), warnings=tuple(problems))
 
 
 def write_dataset_file(path: Path, dataset_file: DatasetFile) -> None:
@@ -254,108 +77,212 @@ def write_dataset_file(path: Path, dataset_file: DatasetFile) -> None:
 
 
 def format_dataset_file(dataset_file: DatasetFile) -> str:
-    """The text of the TOML file, with a comment beside each value."""
-    document = tomlkit.document()
+    """The text of the TOML file, with a short comment beside each value."""
     tables = tomlkit.aot()
     for dataset in dataset_file.datasets:
         tables.append(_as_table(dataset))
-    document.append("datasets", tables)
-    return tomlkit.dumps(document)
+    return tomlkit.dumps(tomlkit.document().append("datasets", tables))
 
 
-# -- reading ---------------------------------------------------------------------------------------------------------
+# -- reading
 
 
 def _read_values(path: Path) -> Mapping[str, Any]:
     parse = {".toml": tomllib.loads, ".json": json.loads}.get(path.suffix.lower())
     if parse is None:
-        raise DatasetError("the dataset file must end in .toml or .json", option="dataset_config")
+        raise DatasetError.of([_error("the dataset file must end in .toml or .json")])
     try:
         values = parse(path.read_text(encoding="utf-8-sig"))  # Windows' editor puts a byte order mark in front
     except OSError as error:
-        raise DatasetError(f"cannot be read: {error.strerror}", option="dataset_config") from None
-    except ValueError as error:  # what TOML, JSON and UTF-8 decoding raise
-        raise DatasetError(f"not a valid {path.suffix[1:].upper()} file: {error}", option="dataset_config") from None
+        raise DatasetError.of([_error(f"cannot be read: {error.strerror}")]) from None
+    except ValueError as error:  # not TOML, not JSON, not UTF-8
+        raise DatasetError.of([_error(f"not a valid {path.suffix[1:].upper()} file: {error}")]) from None
     if not isinstance(values, dict):
-        raise DatasetError("a table with [[datasets]] is wanted", option="dataset_config")
+        raise DatasetError.of([_error("a table with datasets is wanted")])
     return values
 
 
-def _at_place(error: DatasetError, path: Path) -> UserErrorLike:
-    return DatasetError.of(
-        Problem(f"{path}: {problem.message}", problem.hint, problem.option, problem.severity)
-        for problem in error.problems
-    )
-
-
-def _split_values(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any], list[Problem]]:
-    """The table [general] without its unknown keys, the entries, and what is wrong around them."""
+def _general_values(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """What [general] says for all datasets, and what is wrong with it and beside it."""
     problems = [
-        _problem(f"unknown key {key}", hint=_did_you_mean(key, ("general", "datasets")))
+        _error(f"unknown key {key}", hint=_did_you_mean(key, ("general", "datasets")))
         for key in values
         if key not in ("general", "datasets")
     ]
     general = values.get("general", {})
-    if not isinstance(general, dict):
-        problems.append(_problem("general must be a table"))
-        general = {}
-    problems += [_unwanted_key(key, "general", SHARED_KEYS) for key in general if key not in SHARED_KEYS]
+    if not isinstance(general, Mapping):
+        return {}, [*problems, _error("general must be a table")]
+    shared = tuple(DatasetOptions.model_fields)
+    problems += [_unwanted_key(key, place="general", wanted=shared) for key in general if key not in shared]
+    return {key: value for key, value in general.items() if key in shared}, problems
+
+
+def _entries(values: Mapping[str, Any], problems: list[Problem]) -> list[Any]:
     entries = values.get("datasets", [])
-    if not isinstance(entries, list) or not entries:
-        problems.append(_problem("no datasets", hint="add a [[datasets]] entry with image_directory or video_directory"))
-        entries = []
-    return {key: value for key, value in general.items() if key in SHARED_KEYS}, entries, problems
+    if isinstance(entries, list) and entries:
+        return entries
+    problems.append(_error("no datasets", hint="add a [[datasets]] entry with image_directory or video_directory"))
+    return []
 
 
 def _parse_entry(
-    entry: Any, general: Mapping[str, Any], *, number: int
-) -> tuple[ImageDataset | VideoDataset | None, list[Problem]]:
-    place = f"dataset {number}"
-    if not isinstance(entry, dict):
-        return None, [_problem(f"{place}: a table is wanted, found {_shown(entry)}")]
-    model, problems = _model_of(entry, place)
+    entry: Any, general: Mapping[str, Any], *, place: str, problems: list[Problem]
+) -> Dataset | None:
+    """The dataset of one entry, None if it cannot be had; what is wrong is added to problems."""
+    if not isinstance(entry, Mapping):
+        problems.append(_error(f"{place}: a table is wanted, found {_shown(entry)}"))
+        return None
+    model = _model_of(entry, place=place, problems=problems)
     if model is None:
-        return None, problems
+        return None
     known = tuple(model.model_fields)
-    problems += [_unwanted_key(key, place, known) for key in entry if key not in known]
+    problems += [_unwanted_key(key, place=place, wanted=known) for key in entry if key not in known]
     own = {key: value for key, value in entry.items() if key in known}
-    merged = {**general, **own}
     try:
-        return model.model_validate(merged), problems
+        dataset = model.model_validate({**general, **own})
     except ValidationError as error:
-        problems += [
-            _value_problem(place if details["loc"][0] in own else "general", str(details["loc"][0]), merged, details)
-            for details in error.errors()
-        ]
-        return None, problems
+        problems += _value_problems(error, own, general, place=place)
+        return None
+    problems += _doubtful_values(dataset, place=place)
+    return dataset
 
 
 def _model_of(
-    entry: Mapping[str, Any], place: str
-) -> tuple[type[ImageDataset] | type[VideoDataset] | None, list[Problem]]:
-    """The kind of an entry by the folder or list it names, and what is wrong with that choice."""
-    sources = [
-        key
-        for key in ("image_directory", "image_jsonl_file", "video_directory", "video_jsonl_file")
-        if entry.get(key) is not None
-    ]
+    entry: Mapping[str, Any], *, place: str, problems: list[Problem]
+) -> type[ImageDataset] | type[VideoDataset] | None:
+    """The kind of an entry by the folder or list that it names; None if it names none, or both kinds."""
+    choices = ("image_directory", "image_jsonl_file", "video_directory", "video_jsonl_file")
+    sources = [key for key in choices if entry.get(key) is not None]
     if not sources:
-        return None, [
-            _problem(
-                f"{place}: neither pictures nor clips are named",
-                hint="add image_directory, image_jsonl_file, video_directory or video_jsonl_file; "
-                + "; ".join(
-                    filter(None, (_did_you_mean(key, ALL_KEYS) for key in entry if key not in ALL_KEYS))
-                ),
-            )
-        ]
+        typed = next((hint for key in entry if (hint := _did_you_mean(key, choices)) and key not in KEYS), "")
+        problems.append(_error(f"{place}: no pictures and no clips", hint=typed or f"add {' or '.join(choices)}"))
+        return None
     if len(sources) > 1:
-        problem = _problem(f"{place}: {' and '.join(sources)} in one entry", hint="make an entry for each")
-        if {source.split("_")[0] for source in sources} == {"image", "video"}:
-            return None, [problem]
-        problems = [problem]
-    else:
-        problems = []
+        problems.append(_error(f"{place}: {' and '.join(sources)} in one entry", hint="make one entry for each"))
     if sources[0].endswith("jsonl_file") and entry.get("cache_directory") is None:
-        problems.append(_problem(f"{place}: {sources[0]} needs a cache_directory", hint="name a folder for the caches"))
-    return (ImageDataset if sources[0].startswith("image") else VideoDataset), problems
+        problems.append(_error(f"{place}: {sources[0]} needs cache_directory", hint="name a folder for the caches"))
+    models = {ImageDataset if source.startswith("image") else VideoDataset for source in sources}
+    return models.pop() if len(models) == 1 else None
+
+
+KEYS = (*ImageDataset.model_fields, *VideoDataset.model_fields)
+
+
+# -- problems
+
+
+def _error(message: str, *, hint: str = "") -> Problem:
+    return Problem(message, hint, "dataset_config")
+
+
+def _warning(message: str, *, hint: str = "") -> Problem:
+    return Problem(message, hint, "dataset_config", "warning")
+
+
+def _at(path: Path, problems: Iterable[Problem]) -> list[Problem]:
+    return [Problem(f"{path}: {each.message}", each.hint, each.option, each.severity) for each in problems]
+
+
+def _unwanted_key(key: str, *, place: str, wanted: tuple[str, ...]) -> Problem:
+    if key in OTHER_ARCHITECTURE_KEYS:
+        return _warning(f"{place}: {key} is for other models than HunyuanVideo and is ignored")
+    if key in KEYS:
+        where = "a [[datasets]] entry" if place == "general" else "a dataset of the other kind"
+        return _error(f"{place}: {key} belongs in {where}")
+    return _error(f"{place}: unknown key {key}", hint=_did_you_mean(key, wanted))
+
+
+def _did_you_mean(key: str, choices: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, list(choices), n=1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def _value_problems(
+    error: ValidationError, own: Mapping[str, Any], general: Mapping[str, Any], *, place: str
+) -> list[Problem]:
+    problems = []
+    for details in error.errors():
+        key = str(details["loc"][0])
+        where, value = (place, own[key]) if key in own else ("general", general[key])
+        problems.append(_error(f"{where}: {key} = {_shown(value)}, but {_wanted(details)}"))
+    return problems
+
+
+def _wanted(details: Mapping[str, Any]) -> str:
+    """What a value should have been, from one entry of pydantic's list of errors."""
+    limits = details.get("ctx", {})
+    match details["type"]:
+        case "value_error":
+            return str(limits["error"])
+        case "int_type":
+            return "a whole number is wanted"
+        case "float_type":
+            return "a number is wanted"
+        case "bool_type":
+            return "true or false is wanted"
+        case "string_type":
+            return "a text is wanted"
+        case "greater_than_equal":
+            return f"at least {limits['ge']} is wanted"
+        case "greater_than":
+            return f"more than {limits['gt']:g} is wanted"
+        case "literal_error":
+            return f"one of {limits['expected']} is wanted"
+        case _:
+            return str(details["msg"])
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _doubtful_values(dataset: Dataset, *, place: str) -> list[Problem]:
+    problems = []
+    if dataset.bucket_no_upscale and not dataset.enable_bucket:
+        problems.append(_warning(f"{place}: bucket_no_upscale does nothing without enable_bucket"))
+    if isinstance(dataset, VideoDataset) and dataset.frame_extraction != "full":
+        cut = {count: whole_latent_frames(count) for count in dataset.target_frames}
+        problems += [
+            _warning(f"{place}: target_frames {count} is cut to {length}", hint="HunyuanVideo takes 4k + 1 frames")
+            for count, length in cut.items()
+            if count != length
+        ]
+    return problems
+
+
+def _shared_cache_folders(datasets: Mapping[int, Dataset]) -> list[Problem]:
+    """Two datasets in one cache folder would train on, and delete, each other's caches."""
+    first: dict[str, int] = {}
+    problems = []
+    for number, dataset in datasets.items():
+        folder = os.path.normcase(dataset.cache_folder.resolve())
+        if folder in first:
+            problems.append(
+                _error(
+                    f"dataset {number}: cache_directory {dataset.cache_folder} is that of dataset {first[folder]} too",
+                    hint="give each dataset a cache_directory of its own",
+                )
+            )
+        first.setdefault(folder, number)
+    return problems
+
+
+# -- writing
+
+
+def _as_table(dataset: Dataset) -> tomlkit.items.Table:
+    table = tomlkit.table()
+    fields = type(dataset).model_fields
+    sources_first = sorted(fields, key=lambda name: not name.endswith(("_directory", "_file")))
+    for name in sources_first:
+        value = _as_toml(getattr(dataset, name))
+        if value is not None:
+            table.append(name, tomlkit.item(value).comment(fields[name].description))
+    return table
+
+
+def _as_toml(value: Any) -> Any:
+    """Paths with forward slashes: Windows takes them, and no reader of TOML trips over an escape."""
+    if isinstance(value, Path):
+        return value.as_posix()
+    return list(value) if isinstance(value, tuple) else value

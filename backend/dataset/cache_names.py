@@ -1,0 +1,52 @@
+"""Names of cache files, as musubi-tuner reads and writes them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from backend.config.dataset_models import Size
+from backend.dataset.windows import FrameWindow
+
+LATENT_ENDING = "_hv.safetensors"
+TEXT_ENDING = "_hv_te.safetensors"
+
+
+@dataclass(frozen=True)
+class LatentCacheName:
+    """What the name of a latent cache says.
+
+    size: (width, height), of the picture as it is on disk, or of the clip's frames after resizing.
+    window: None for a picture.
+    """
+
+    stem: str
+    size: Size
+    window: FrameWindow | None
+
+
+def latent_cache_name(stem: str, size: Size, window: FrameWindow | None = None) -> str:
+    """File name of a latent cache; size is the original one of a picture, the bucket's of a clip."""
+    frames = f"_{window.start:05d}-{window.count:03d}" if window else ""
+    return f"{stem}{frames}_{size[0]:04d}x{size[1]:04d}{LATENT_ENDING}"
+
+
+def text_cache_name(stem: str) -> str:
+    """File name of a text cache; all windows of a clip share one."""
+    return f"{stem}{TEXT_ENDING}"
+
+
+def parse_latent_cache_name(name: str, kind: Literal["image", "video"]) -> LatentCacheName | None:
+    """What the file name says, None if it is not that of a latent cache of this kind."""
+    match = (_IMAGE_NAME if kind == "image" else _VIDEO_NAME).fullmatch(name)
+    if match is None:
+        return None
+    window = FrameWindow(int(match["start"]), int(match["count"])) if kind == "video" else None
+    return LatentCacheName(match["stem"], (int(match["width"]), int(match["height"])), window)
+
+
+# A stem may hold anything, underscores and line breaks too: the fixed part is taken from the end.
+_SIZE = r"_(?P<width>\d{4,})x(?P<height>\d{4,})" + re.escape(LATENT_ENDING)
+_IMAGE_NAME = re.compile(r"(?P<stem>.+)" + _SIZE, re.DOTALL | re.ASCII)
+_VIDEO_NAME = re.compile(r"(?P<stem>.+)_(?P<start>\d{5,})-(?P<count>\d{3,})" + _SIZE, re.DOTALL | re.ASCII)
