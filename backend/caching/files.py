@@ -1,0 +1,169 @@
+"""Cache files of latents and of text encoder outputs, in the format that musubi-tuner writes and reads."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from backend.errors import DatasetError
+
+_ARCHITECTURE = "hunyuan_video"
+_FORMAT_VERSION = "1.0.1"
+_HEADER_MULTIPLE = 256  # the tensors then begin at an address that a device can map
+_TEXT_PARTS = {"llm": {"llm", "llm_mask"}, "clipL": {"clipL"}}  # what the training step needs of each encoder
+_DTYPE_SUFFIX = re.compile(r"_(float\d+|bfloat16|float8_\w+)$")
+_STORED_TYPES = {
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.int64: "I64",
+}
+
+_logger = logging.getLogger(__name__)
+
+
+def write_latent_cache(path: Path, latents: Tensor, *, size: tuple[int, int], frame_count: int | None = None) -> None:
+    """Write the latents of one picture or frame window, replacing the file at once.
+
+    latents: (16, F, H, W), unscaled. size: width and height as in the file's name. frame_count: pixel frames; None for a picture.
+    """
+    _, frames, height, width = latents.shape
+    metadata = {
+        "architecture": _ARCHITECTURE,
+        "width": str(size[0]),
+        "height": str(size[1]),
+        "format_version": _FORMAT_VERSION,
+    }
+    if frame_count is not None:
+        metadata["frame_count"] = str(frame_count)
+    name = f"latents_{frames}x{height}x{width}_{_dtype_name(latents)}"
+    _write(path, {name: _without_nan(latents, path)}, metadata=metadata)
+
+
+def write_llm_cache(path: Path, states: Tensor, *, mask: Tensor, caption: str) -> None:
+    """Write or replace the language model's part of a text file. states: (256, D), mask: (256,)."""
+    tensors = {f"llm_{_dtype_name(states)}": _without_nan(states, path), "llm_mask": mask}
+    _merge(path, tensors, caption=caption)
+
+
+def write_clip_cache(path: Path, pooled: Tensor, *, mask: Tensor, caption: str) -> None:
+    """Write or replace CLIP's part of a text file. pooled: (D,), mask: (77,)."""
+    tensors = {f"clipL_{_dtype_name(pooled)}": _without_nan(pooled, path), "clipL_mask": mask}
+    _merge(path, tensors, caption=caption)
+
+
+def read_latents(path: Path) -> Tensor:
+    """The latents (16, F, H, W) of a cache file, in whatever dtype they were stored, unscaled."""
+    for name, tensor in _read(path)[0].items():
+        if name.startswith("latents_"):
+            return tensor
+    raise DatasetError(f"{path}: no latents in this file", hint="delete it and cache the latents again")
+
+
+def read_text(path: Path) -> dict[str, Tensor]:
+    """llm (256, D), llm_mask (256,), clipL (D,) and, where stored, clipL_mask (77,); raises DatasetError if one is missing."""
+    tensors = {_logical_name(name): tensor for name, tensor in _read(path)[0].items()}
+    missing = sorted(set().union(*_TEXT_PARTS.values()) - set(tensors))
+    if missing:
+        raise DatasetError(f"{path}: {', '.join(missing)} missing", hint="cache the text encoder outputs again")
+    return tensors
+
+
+def stored_text_parts(path: Path) -> frozenset[str]:
+    """Which of "llm" and "clipL" a text file holds; empty if there is no file or it is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = {_logical_name(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError):
+        return frozenset()
+    return frozenset(part for part, needed in _TEXT_PARTS.items() if needed <= names)
+
+
+def stored_caption(path: Path) -> str | None:
+    """The caption that a text file was made from; None if there is no file or it does not tell."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("caption1")
+    except (SafetensorError, OSError):
+        return None
+
+
+def _merge(path: Path, tensors: dict[str, Tensor], *, caption: str) -> None:
+    """Write these tensors, then those of the file that are there under other names.
+
+    Each encoder writes in its own pass; the other's tensors stay unless they were made from another caption.
+    """
+    metadata: dict[str, str] = {}
+    if path.is_file() and stored_text_parts(path) and stored_caption(path) in (caption, None):
+        kept, metadata = _read(path)
+        replaced = {_logical_name(name) for name in tensors}
+        tensors = tensors | {name: kept[name] for name in kept if _logical_name(name) not in replaced}
+    wanted = {"architecture": _ARCHITECTURE, "caption1": caption, "format_version": _FORMAT_VERSION}
+    _write(path, tensors, metadata={**wanted, **metadata, **wanted})
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}", hint="delete it and cache again") from error
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str]) -> None:
+    """A safetensors file with its tensors in this order, complete or not there at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    blocks = [_bytes_of(tensor) for tensor in tensors.values()]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(_header(tensors, metadata))
+            file.writelines(blocks)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _header(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """Eight bytes of length and the JSON, padded with spaces so that both together fill a multiple of 256 bytes."""
+    entries: dict[str, object] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, tensor in tensors.items():
+        begin, end = end, end + tensor.nbytes
+        entries[name] = {
+            "dtype": _STORED_TYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(entries).encode()
+    text += b" " * (-(len(text) + 8) % _HEADER_MULTIPLE)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _bytes_of(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+def _without_nan(tensor: Tensor, path: Path) -> Tensor:
+    count = int(tensor.isnan().sum())
+    if not count:
+        return tensor
+    _logger.warning("%s: %d of %d values are not numbers and are stored as 0", path.name, count, tensor.numel())
+    return torch.where(tensor.isnan(), torch.zeros_like(tensor), tensor)
+
+
+def _dtype_name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _logical_name(name: str) -> str:
+    return _DTYPE_SUFFIX.sub("", name)
