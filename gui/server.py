@@ -1,0 +1,168 @@
+"""One web application for all under the page's address (page, TensorBoard, events, files), and its server."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import gradio as gr
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from gui import tensorboard
+from gui.events import run_events
+from gui.files import workspace_file
+from gui.guard import Guard
+from gui.tensorboard import TensorBoard
+
+ASSETS_PATH = "/loom"
+"""Where gui/assets is served; /assets is taken by Gradio's own scripts."""
+
+CLOSED_PATHS = (
+    "/openapi.json",
+    "/gradio_api/openapi.json",
+    "/gradio_api/runs",
+    "/gradio_api/deep_link",
+    "/gradio_api/vibe-code",
+    "/monitoring",
+    "/monitoring/{rest:path}",
+)
+"""Parts of Gradio that nobody here needs and that would show others what the user does."""
+
+
+def build_application(
+    page: gr.Blocks,
+    *,
+    workspace: Path,
+    host: str = "127.0.0.1",
+    login: str = "",
+    appearance: Mapping[str, object] | None = None,
+) -> FastAPI:
+    """The page with everything around it, guarded.
+
+    host: what it is served on. login: "USER:PASSWORD", or "" for none.
+    appearance: theme, css_paths, head, favicon_path, ... as `gr.mount_gradio_app` takes them.
+    """
+    application = FastAPI(lifespan=_end_tensorboard, routes=_routes(), docs_url=None, redoc_url=None, openapi_url=None)
+    application.state.workspace = workspace
+    application.state.tensorboard = TensorBoard(workspace / "logs", output=workspace / "tensorboard.log")
+    application.state.stopping = asyncio.Event()
+    application.add_middleware(Guard, host=host, login=login)
+    _calm_queue(page)
+    gr.mount_gradio_app(  # last: it takes every path that is left
+        application,
+        page,
+        path="/",
+        app_kwargs={"openapi_url": None},
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        **(appearance or {}),
+    )
+    return application
+
+
+def serve(application: FastAPI, listener: socket.socket, *, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Serve on the socket until Ctrl+C or SIGTERM. on_ready is called once the page really answers."""
+    try:
+        PageServer(application, listener, on_ready=on_ready).run(sockets=[listener])
+    except KeyboardInterrupt:  # uvicorn raises it again after it has ended everything
+        return
+
+
+class PageServer(uvicorn.Server):
+    """Uvicorn on a socket of ours: it says when the page really answers, and does not wait for endless answers."""
+
+    def __init__(self, application: FastAPI, listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        )
+        self._listener = listener
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        await _ask_for_page(self._listener)
+        self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        _end_streams(self.config.app)
+        await super().shutdown(sockets)
+
+
+async def _ask_for_page(listener: socket.socket) -> None:
+    """Wait for the first answer, which makes Gradio put the page together; a refusal for want of a login is one too."""
+    host, port = listener.getsockname()[:2]
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    async with httpx.AsyncClient(trust_env=False, timeout=60.0) as client:
+        answer = await client.get(httpx.URL(scheme="http", host=name, port=port, path="/"))
+    if answer.is_server_error:
+        raise RuntimeError(f"the page cannot be shown: {answer.status_code} {answer.text}")
+
+
+def _end_streams(application: FastAPI) -> None:
+    """Let the endless answers end, ours and Gradio's, as the server waits for them before it stops."""
+    application.state.stopping.set()
+    for route in application.routes:
+        stop_event = getattr(getattr(route, "app", None), "stop_event", None)  # Gradio's, private
+        if isinstance(stop_event, asyncio.Event):
+            stop_event.set()
+
+
+@asynccontextmanager
+async def _end_tensorboard(application: FastAPI) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await application.state.tensorboard.close()
+
+
+def _routes() -> list[BaseRoute]:
+    mimetypes.add_type("text/javascript", ".js")  # Windows' registry may call it text/plain, which no browser runs
+    return [
+        Route("/events/run", run_events),
+        Route("/files/{path:path}", workspace_file),
+        Route(tensorboard.PATH, _to_tensorboard_folder),
+        Route(tensorboard.PATH + "/{path:path}", _tensorboard, methods=["GET", "HEAD", "POST"]),
+        Mount(ASSETS_PATH, _Assets(directory=Path(__file__).parent / "assets")),
+        *(Route(path, _closed) for path in CLOSED_PATHS),
+    ]
+
+
+class _Assets(StaticFiles):
+    """The page's own scripts and styles; a browser asks each time whether its copy is still good."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+async def _tensorboard(request: Request) -> Response:
+    return await request.app.state.tensorboard.proxy(request)
+
+
+async def _to_tensorboard_folder(request: Request) -> Response:
+    return RedirectResponse(f"{tensorboard.PATH}/")
+
+
+async def _closed(request: Request) -> Response:
+    return PlainTextResponse("Not found.\n", status_code=404)
+
+
+def _calm_queue(page: gr.Blocks) -> None:
+    """Let Gradio's queue look for work 20 times a second instead of 1,000: 2 instead of 7 % of a core, idle."""
+    queue = getattr(page, "_queue", None)  # private: a later Gradio may do without it
+    if hasattr(queue, "sleep_when_free"):
+        queue.sleep_when_free = 0.05

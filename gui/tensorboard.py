@@ -1,0 +1,165 @@
+"""The workspace's one TensorBoard, and the proxy that shows it under the page's own address."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+PATH = "/tensorboard"
+START_TIMEOUT_S = 60.0
+PORTS_TO_TRY = 3
+
+
+class TensorBoardError(Exception):
+    """TensorBoard does not start; the message says how it ended and the last lines of its log."""
+
+
+class TensorBoard:
+    """A TensorBoard process on a free loopback port: started when first wanted, started again when it has died.
+
+    logs: the folder of event files, made if missing. output: the file that its stdout and stderr go to.
+    """
+
+    def __init__(self, logs: Path, *, output: Path) -> None:
+        self.logs = logs.resolve()
+        self.output = output
+        self.process: subprocess.Popen[bytes] | None = None
+        self._address = ""
+        self._starting = asyncio.Lock()
+        # The system's proxy settings are for the internet, not for the loopback.
+        self._client = httpx.AsyncClient(timeout=httpx.Timeout(120.0, connect=5.0), trust_env=False)
+
+    async def address(self) -> str:
+        """`http://127.0.0.1:PORT` of a TensorBoard that answers; raises TensorBoardError."""
+        async with self._starting:
+            if self.process is None or self.process.poll() is not None:
+                await self._start()
+            return self._address
+
+    async def proxy(self, request: Request) -> Response:
+        """TensorBoard's answer to a request for the page's own /tensorboard/..., streamed as it comes."""
+        body = await request.body()
+        for is_last_try in (False, True):
+            try:
+                answer = await self._ask(request, body)
+            except TensorBoardError as error:
+                return PlainTextResponse(f"{error}\n", status_code=503)
+            except httpx.TransportError as error:  # it may have died since; address() starts it again
+                if is_last_try:
+                    return PlainTextResponse(f"TensorBoard does not answer: {error!r}\n", status_code=502)
+            else:
+                return _streamed(answer)
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        """End the process, and wait until it is gone."""
+        self._end_process()
+        await self._client.aclose()
+
+    async def _ask(self, request: Request, body: bytes) -> httpx.Response:
+        url = httpx.URL(await self.address()).copy_with(raw_path=_raw_target(request))
+        outgoing = self._client.build_request(request.method, url, headers=_request_headers(request), content=body)
+        return await self._client.send(outgoing, stream=True)
+
+    async def _start(self) -> None:
+        for _ in range(PORTS_TO_TRY):  # between finding a free port and using it, another program may take it
+            port = _free_port()
+            self._launch(port)
+            if await self._answers(port):
+                self._address = f"http://127.0.0.1:{port}"
+                return
+        raise TensorBoardError(self._failure())
+
+    def _launch(self, port: int) -> None:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments = ["--logdir", str(self.logs), "--host", "127.0.0.1", "--port", str(port), "--path_prefix", PATH]
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gui.tensorboard_process", *arguments, "--reload_interval", "2"],
+                cwd=Path(__file__).parents[1],  # so that `-m gui...` is found
+                stdin=subprocess.PIPE,  # never written to: its end is what ends TensorBoard
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                **_own_group(),
+            )
+
+    async def _answers(self, port: int) -> bool:
+        """True once TensorBoard answers; False if it ends before, or does not answer within START_TIMEOUT_S."""
+        give_up = asyncio.get_running_loop().time() + START_TIMEOUT_S
+        while self.process.poll() is None:
+            try:
+                await self._client.get(f"http://127.0.0.1:{port}{PATH}/data/environment")
+            except httpx.TransportError:
+                await asyncio.sleep(0.1)
+            else:
+                return self.process.poll() is None  # else it was another program on that port that answered
+            if asyncio.get_running_loop().time() > give_up:
+                self._end_process()
+        return False
+
+    def _failure(self) -> str:
+        last_lines = self.output.read_text("utf-8", errors="replace").strip().splitlines()[-5:]
+        return "\n".join([f"TensorBoard ended with exit code {self.process.returncode}.", *last_lines])
+
+    def _end_process(self) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.stdin.close()
+        try:
+            self.process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+# RFC 9110, 7.6.1: these concern one connection only.
+_HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"} | {
+    "proxy-authenticate",
+    "proxy-authorization",
+}
+# The page's login and cookies are none of TensorBoard's business; httpx sets host and content-length itself.
+_KEPT_FROM_TENSORBOARD = _HOP_BY_HOP | {"authorization", "cookie", "host", "content-length"}
+
+
+def _raw_target(request: Request) -> bytes:
+    path = request.scope.get("raw_path") or request.scope["path"].encode()
+    query = request.scope["query_string"]
+    return path + b"?" + query if query else path
+
+
+def _request_headers(request: Request) -> list[tuple[str, str]]:
+    headers = [(name, value) for name, value in request.headers.items() if name not in _KEPT_FROM_TENSORBOARD]
+    if "accept-encoding" not in request.headers:
+        headers.append(("accept-encoding", "identity"))  # else httpx asks for gzip, which this client does not expect
+    return headers
+
+
+def _streamed(answer: httpx.Response) -> StreamingResponse:
+    # Raw: as compressed by TensorBoard, for the browser to unpack.
+    response = StreamingResponse(answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose))
+    response.raw_headers = [
+        (name.lower(), value) for name, value in answer.headers.raw if name.lower().decode() not in _HOP_BY_HOP
+    ]
+    return response
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _own_group() -> dict[str, object]:
+    """So that Ctrl+C in the terminal reaches the page only, which then ends TensorBoard in order."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}

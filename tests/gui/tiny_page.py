@@ -1,0 +1,26 @@
+"""app.py with a page of one field, for tests of what surrounds the page: `python -m tests.gui.tiny_page ARGUMENTS`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import app
+
+
+def build_page(workspace: Path):
+    import gradio as gr
+
+    with gr.Blocks(title="Tiny") as page:
+        name = gr.Textbox(label="Name", elem_id="name")
+        greeting = gr.Textbox(label="Greeting", elem_id="greeting")
+        name.submit(lambda text: f"Hello {text}", name, greeting, api_name="greet")
+    return page
+
+
+if __name__ == "__main__":
+    stand_in = ModuleType("gui.page")
+    stand_in.build_page = build_page
+    sys.modules["gui.page"] = stand_in
+    sys.exit(app.main())
