@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
 
 import filelock
 
@@ -24,6 +23,9 @@ LINGER_S = 1.0
 """How long the worker looks for further jobs before it leaves."""
 
 POLL_S = 0.2
+
+TREE_INTERVAL_S = 2.0
+"""How often the processes of a run are listed, so that none is left behind when its head dies."""
 
 
 def ensure_worker(workspace: Path) -> None:
@@ -83,15 +85,19 @@ class _Stopper:
         self.run, self.mark = run, mark
         self.tree = processes.process_tree(mark)
         self.how = ""
+        self._seen = time.monotonic()
         self._asked: float | None = None
         self._terminated = 0.0
 
     def look(self) -> None:
         """Take the next step if its time has come. Meant to be called a few times a second."""
-        if not self.run.has_request("stop"):
-            return
-        self.tree = processes.process_tree(self.mark) or self.tree
         now = time.monotonic()
+        stop = self.run.has_request("stop")
+        if stop or now - self._seen > TREE_INTERVAL_S:
+            self._seen = now
+            self.tree = processes.process_tree(self.mark) or self.tree
+        if not stop:
+            return
         self._asked = self._asked or now
         if not self.how and now - self._asked > PATIENCE_S:
             self.how, self._terminated = "terminated", now

@@ -1,0 +1,42 @@
+"""Show what a training would do: `python -m backend plan --config_file run.toml [--json]`."""
+
+from __future__ import annotations
+
+import json
+
+from backend.config.command_line import make_parser, read_arguments
+from backend.config.schema import GROUPS
+from backend.errors import OptionError
+from backend.plan.plan import Plan, make_plan
+
+
+def main(arguments: list[str]) -> int:
+    """Print the plan. Problems of the training are part of it; only options that cannot be read are an error."""
+    parser = make_parser("plan", description=__doc__ or "", groups=GROUPS)
+    parser.add_argument("--json", action="store_true", default=False, help="print the plan as JSON")
+    try:
+        configuration, own = read_arguments(parser, arguments)
+    except OptionError as error:
+        if "--json" in arguments:
+            print(json.dumps({"problems": [vars(problem) for problem in error.problems]}, ensure_ascii=False))
+        raise
+    plan = make_plan(configuration)
+    print(json.dumps(plan.record(), ensure_ascii=False, indent=1) if own.json else format_plan(plan))
+    return 0
+
+
+def format_plan(plan: Plan) -> str:
+    """The plan as lines of text."""
+    lines = [
+        f"modules               {len(plan.trained):,} of {len(plan.decisions):,}",
+        f"trainable parameters  {plan.trainable_parameters:,}",
+        f"rank, scale           {plan.rank}, {plan.scale:g}",
+        f"LoRA file             {plan.file_bytes / 2**20:,.1f} MiB",
+    ]
+    if plan.dataset:
+        count = plan.dataset
+        lines.append(f"dataset               {count.images:,} photos, {count.windows:,} windows of clips")
+        lines.append(f"batches per epoch     {count.batches:,}, {count.items_with_repeats:,} items with repeats")
+    if plan.steps:
+        lines.append(f"steps                 {plan.steps.total_steps:,} in {plan.steps.epochs:,} epochs")
+    return "\n".join([*lines, *(f"{problem.severity}: {problem}" for problem in plan.problems)])

@@ -1,0 +1,174 @@
+"""What a training would do, found out without loading weights: modules, parameters, batches, steps, problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.config.configuration import Configuration
+from backend.config.dataset import read_dataset_file
+from backend.dataset.batches import count_batches, group_into_buckets
+from backend.dataset.expected import expected_items
+from backend.dataset.missing import missing_caches
+from backend.errors import ModelFileError, Problem, UserError
+from backend.plan.modules import LinearModule, TransformerShape, block_linears, shape_from_header
+from backend.plan.selection import Decision, ModuleState, lora_name, pattern_problems, select_modules
+from backend.plan.steps import StepCount, count_steps
+from backend.plan.weights_header import read_header
+
+BYTES_PER_NUMBER = {"float": 4, "fp32": 4, "fp16": 2, "bf16": 2}
+
+
+@dataclass(frozen=True)
+class DatasetCount:
+    """What the dataset gives for one epoch. missing: items or windows whose caches are not there yet."""
+
+    images: int
+    windows: int
+    items_with_repeats: int
+    batches: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training would do. decisions: one for each Linear of the blocks, in model order."""
+
+    shape: TransformerShape
+    decisions: tuple[Decision, ...]
+    rank: int
+    scale: float
+    trainable_parameters: int
+    file_bytes: int
+    dataset: DatasetCount | None
+    steps: StepCount | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def trained(self) -> list[LinearModule]:
+        return [decision.module for decision in self.decisions if decision.state is ModuleState.TRAINED]
+
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems that keep a training from starting."""
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+    def record(self) -> dict[str, Any]:
+        """The plan as JSON tells it."""
+        return {
+            "modules": [lora_name(module.name) for module in self.trained],
+            "trainable_parameters": self.trainable_parameters,
+            "rank": self.rank,
+            "scale": self.scale,
+            "file_bytes": self.file_bytes,
+            "dataset": vars(self.dataset) if self.dataset else None,
+            "steps": vars(self.steps) if self.steps else None,
+            "problems": [vars(problem) for problem in self.problems],
+        }
+
+
+def make_plan(configuration: Configuration) -> Plan:
+    """The plan for a configuration. What keeps it from starting stands in its problems; nothing is raised for it.
+
+    Without a readable transformer file the full-size model is assumed.
+    """
+    problems: list[Problem] = []
+    shape = _shape(configuration.model.dit, problems)
+    decisions = _decisions(configuration, block_linears(shape), problems)
+    network = configuration.network
+    trained = [decision.module for decision in decisions if decision.state is ModuleState.TRAINED]
+    parameters = network.network_dim * sum(module.in_features + module.out_features for module in trained)
+    alpha = network.network_alpha or network.network_dim
+    count = _count_dataset(configuration.dataset.dataset_config, problems)
+    return Plan(
+        shape=shape,
+        decisions=decisions,
+        rank=network.network_dim,
+        scale=alpha / network.network_dim,
+        trainable_parameters=parameters,
+        file_bytes=(parameters + len(trained)) * BYTES_PER_NUMBER[configuration.saving.save_precision],
+        dataset=count,
+        steps=_steps(configuration, count),
+        problems=tuple(problems),
+    )
+
+
+def _shape(dit: str | None, problems: list[Problem]) -> TransformerShape:
+    if dit is None:
+        problems.append(Problem("no transformer is chosen", hint="name its weights file", option="dit"))
+        return TransformerShape.full_size()
+    path = Path(dit)
+    try:
+        if path.suffix == ".safetensors":
+            tensors, _ = read_header(path)
+            return shape_from_header({name: tensor.shape for name, tensor in tensors.items()})
+        if not path.is_file():
+            raise ModelFileError(f"{path}: there is no such file", hint="check the path")
+    except ModelFileError as error:
+        problems += [Problem(problem.message, problem.hint, option="dit") for problem in error.problems]
+    return TransformerShape.full_size()  # of a .pt file the shapes cannot be read without torch
+
+
+def _decisions(
+    configuration: Configuration, modules: Sequence[LinearModule], problems: list[Problem]
+) -> tuple[Decision, ...]:
+    """What is decided for each module; with an invalid pattern nothing is."""
+    patterns = {
+        "exclude_patterns": configuration.network.exclude_patterns,
+        "include_patterns": configuration.network.include_patterns,
+    }
+    found = pattern_problems(modules, **patterns)
+    problems += found
+    try:
+        return tuple(select_modules(modules, **patterns))
+    except UserError:
+        return ()
+
+
+def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> DatasetCount | None:
+    if dataset_config is None:
+        problems.append(Problem("no dataset is chosen", hint="name its file", option="dataset_config"))
+        return None
+    try:
+        file = read_dataset_file(Path(dataset_config))
+        found = [expected_items(dataset) for dataset in file.datasets]
+    except UserError as error:
+        problems += [Problem(problem.message, problem.hint, "dataset_config") for problem in error.problems]
+        return None
+    groups = group_into_buckets(file.datasets, [items for items, _ in found])
+    doubts = [*file.warnings, *(problem for _, own in found for problem in own)]
+    problems += [Problem(doubt.message, doubt.hint, "dataset_config", "warning") for doubt in doubts]
+    missing = missing_caches(file)
+    if not groups:
+        problems.append(
+            Problem("the dataset has nothing to train on", hint="check its folders", option="dataset_config")
+        )
+    elif missing:
+        problems.append(
+            Problem(
+                f"{len(missing)} of the dataset's items are not cached",
+                hint="run cache_latents and cache_text_encoder_outputs first",
+                option="dataset_config",
+            )
+        )
+    return DatasetCount(
+        images=sum(len(group.items) for group in groups if group.frame_count is None),
+        windows=sum(len(group.items) for group in groups if group.frame_count is not None),
+        items_with_repeats=sum(len(group.items) * group.num_repeats for group in groups),
+        batches=count_batches(groups),
+        missing=len(missing),
+    )
+
+
+def _steps(configuration: Configuration, count: DatasetCount | None) -> StepCount | None:
+    if count is None or not count.batches:
+        return None
+    schedule = configuration.schedule
+    return count_steps(
+        count.batches,
+        accumulation=schedule.gradient_accumulation_steps,
+        max_train_steps=schedule.max_train_steps,
+        max_train_epochs=schedule.max_train_epochs,
+    )

@@ -1,0 +1,99 @@
+"""A training as a run: checked, made complete and absolute, written to its folder, and put into the queue."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backend.config.configuration import Configuration, all_options
+from backend.config.dataset import read_dataset_file, write_dataset_file
+from backend.config.toml_file import write_configuration
+from backend.errors import OptionError, Problem
+from backend.plan.plan import make_plan
+from backend.runs.folder import Job, RunFolder, create_run_folder, submit
+
+TRAINER_MODULE = "backend.commands.train"
+
+
+def submit_training(
+    configuration: Configuration, *, workspace: Path, foreground: bool = False, needs: Sequence[RunFolder] = ()
+) -> RunFolder:
+    """Check the training, make its run folder and put it into the queue.
+
+    needs: runs that must finish first, such as the caching of the dataset; what they will make may be missing still.
+    Raises OptionError with every problem that keeps it from starting; then no folder is made.
+    """
+    if not needs:
+        check_training(configuration)
+    run = create_run_folder(workspace, configuration.saving.output_name)
+    complete = complete_configuration(configuration, run=run, workspace=workspace)
+    if complete.dataset.dataset_config:
+        _copy_dataset_file(Path(complete.dataset.dataset_config), run)
+    write_configuration(run.config_file, complete, title=f"LoRA Loom run {run.name}")
+    job = Job(
+        kind="train",
+        name=complete.saving.output_name,
+        arguments=tuple(launch_arguments(run.config_file, complete)),
+        needs=tuple(needed.name for needed in needs),
+        foreground=foreground,
+    )
+    submit(run, job)
+    return run
+
+
+def check_training(configuration: Configuration) -> None:
+    """Raise OptionError with every problem that keeps the training from starting."""
+    problems = make_plan(configuration).errors
+    existing = _final_file(configuration)
+    if existing is not None and existing.exists():
+        problems.append(
+            Problem(
+                f"{existing}: exists already", hint="choose another output_name or output_dir", option="output_name"
+            )
+        )
+    if problems:
+        raise OptionError.of(problems)
+
+
+def complete_configuration(configuration: Configuration, *, run: RunFolder, workspace: Path) -> Configuration:
+    """The configuration with absolute paths, a seed, and the places of its files filled in."""
+    values = configuration.values()
+    absolute: dict[str, Any] = {
+        name: str(Path(values[name]).absolute())
+        for name, declared in all_options().items()
+        if declared.path and values[name] is not None
+    }
+    return configuration.changed(
+        **{
+            "output_dir": str(run.checkpoints),
+            "logging_dir": str(workspace.absolute() / "logs"),
+            **absolute,
+            "seed": random.SystemRandom().randrange(2**32) if values["seed"] is None else values["seed"],
+        }
+    )
+
+
+def launch_arguments(config_file: Path, configuration: Configuration) -> list[str]:
+    """What follows the Python interpreter: accelerate's launcher with everything stated, and the trainer."""
+    return [
+        *("-m", "accelerate.commands.launch", "--quiet"),
+        *("--num_processes", "1", "--num_machines", "1", "--dynamo_backend", "no"),
+        *("--mixed_precision", configuration.memory.mixed_precision),
+        *("--num_cpu_threads_per_process", str(os.cpu_count() or 1)),  # accelerate's own default of 1 starves a CPU
+        *("-m", TRAINER_MODULE, "--config_file", str(config_file)),
+    ]
+
+
+def _copy_dataset_file(path: Path, run: RunFolder) -> None:
+    """Keep the dataset file as it is at the start, so that later edits do not change what this run says it trained."""
+    if path.is_file():
+        write_dataset_file(run.dataset_file, read_dataset_file(path).absolute())
+
+
+def _final_file(configuration: Configuration) -> Path | None:
+    if configuration.saving.output_dir is None:
+        return None
+    return Path(configuration.saving.output_dir) / f"{configuration.saving.output_name}.safetensors"

@@ -1,0 +1,75 @@
+"""TensorBoard and wandb through accelerate's trackers: one point for each optimizer step, one for each epoch."""
+
+from __future__ import annotations
+
+import contextlib
+import netrc
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from backend.errors import OptionError
+
+DEFAULT_TRACKER_NAME = "network_train"
+
+
+def tracker_kinds(log_with: str) -> list[str]:
+    """The trackers that a value of log_with stands for."""
+    return ["tensorboard", "wandb"] if log_with == "all" else [log_with]
+
+
+def new_log_folder(logging_dir: Path, prefix: str | None) -> Path:
+    """`<logging_dir>/<prefix><YYYYmmddHHMMSS>`, made; a number is added if another run began in the same second."""
+    stem = (prefix or "") + time.strftime("%Y%m%d%H%M%S")
+    for number in range(1, 1000):
+        folder = logging_dir / (stem if number == 1 else f"{stem}_{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{stem}: a thousand runs of this name in one second")
+
+
+def check_wandb_login() -> None:
+    """Raise OptionError if wandb would ask for a key on a console that nobody sees."""
+    if os.environ.get("WANDB_MODE", "online") != "online" or os.environ.get("WANDB_API_KEY"):
+        return
+    with contextlib.suppress(OSError, netrc.NetrcParseError):
+        if any("wandb" in host for host in netrc.netrc().hosts):
+            return
+    raise OptionError(
+        "wandb is not logged in",
+        hint="run 'wandb login' once, or set WANDB_API_KEY, or WANDB_MODE=offline",
+        option="log_with",
+    )
+
+
+class Trackers:
+    """Writes scalars. Steps and epochs are axes of their own, so that neither disturbs the other."""
+
+    def __init__(self, accelerator: Accelerator, *, log_folder: Path, name: str | None) -> None:
+        os.environ["WANDB_DIR"] = str(log_folder)
+        self._accelerator = accelerator
+        accelerator.init_trackers(name or DEFAULT_TRACKER_NAME)
+        for tracker in accelerator.trackers:
+            if tracker.name == "wandb":
+                tracker.tracker.define_metric("epoch")
+                tracker.tracker.define_metric("loss/epoch", step_metric="epoch")
+
+    def log_step(self, values: Mapping[str, float], *, step: int) -> None:
+        self._accelerator.log(dict(values), step=step)
+
+    def log_epoch(self, average_loss: float, *, epoch: int) -> None:
+        """The average loss at the end of an epoch, over the epochs."""
+        for tracker in self._accelerator.trackers:
+            if tracker.name == "wandb":  # its own step may not go back from steps to epochs
+                tracker.log({"loss/epoch": average_loss, "epoch": epoch})
+            else:
+                tracker.log({"loss/epoch": average_loss}, step=epoch)
+
+    def close(self) -> None:
+        self._accelerator.end_training()
