@@ -34,7 +34,8 @@ _logger = logging.getLogger(__name__)
 def write_latent_cache(path: Path, latents: Tensor, *, size: tuple[int, int], frame_count: int | None = None) -> None:
     """Write the latents of one picture or frame window, replacing the file at once.
 
-    latents: (16, F, H, W), unscaled. size: width and height as in the file's name. frame_count: pixel frames; None for a picture.
+    latents: (16, F, H, W), unscaled. size: width and height as in the file's name. frame_count: in pixels, None for a
+    picture.
     """
     _, frames, height, width = latents.shape
     metadata = {
@@ -70,7 +71,7 @@ def read_latents(path: Path) -> Tensor:
 
 
 def read_text(path: Path) -> dict[str, Tensor]:
-    """llm (256, D), llm_mask (256,), clipL (D,) and, where stored, clipL_mask (77,); raises DatasetError if one is missing."""
+    """llm (256, D), llm_mask (256,), clipL (D,) and, where stored, clipL_mask (77,); DatasetError if one is missing."""
     tensors = {_logical_name(name): tensor for name, tensor in _read(path)[0].items()}
     missing = sorted(set().union(*_TEXT_PARTS.values()) - set(tensors))
     if missing:

@@ -252,9 +252,9 @@ def test_the_original_clip_download_without_tokenizer_json_is_read(clip_folder):
 
 
 def test_models_given_the_wrong_way_round_are_told(llama_folder, clip_folder):
-    with pytest.raises(ModelFileError, match="CLIP text encoder.*wanted: Llama text encoder"):
+    with pytest.raises(ModelFileError, match=r"CLIP text encoder.*wanted: Llama text encoder"):
         load_llm_model(clip_folder, **ON_CPU)
-    with pytest.raises(ModelFileError, match="Llama text encoder.*wanted: CLIP text encoder"):
+    with pytest.raises(ModelFileError, match=r"Llama text encoder.*wanted: CLIP text encoder"):
         load_clip_model(llama_folder, **ON_CPU)
 
 

@@ -138,7 +138,7 @@ def test_a_missing_tensor_is_named(tmp_path):
 
 
 def test_another_kind_of_file_is_told():
-    with pytest.raises(ModelFileError, match="HunyuanVideo transformer.*wanted: HunyuanVideo VAE"):
+    with pytest.raises(ModelFileError, match=r"HunyuanVideo transformer.*wanted: HunyuanVideo VAE"):
         load_vae(GOLDEN / "dit_model.safetensors", device="cpu", dtype=torch.float32)
 
 

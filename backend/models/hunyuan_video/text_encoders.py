@@ -110,8 +110,8 @@ def encode_clip_ids(model: CLIPTextModel, ids: Tensor, *, mask: Tensor) -> tuple
 def _read_part(path: Path, *, anchor: str, wanted: str) -> dict[str, Tensor]:
     """The tensors of the module that holds `anchor`, named from that module on.
 
-    A folder may hold a model around the wanted one (Llava around Llama, CLIP with its picture half); released files differ
-    in the prefix (`model.`, `language_model.model.`, `text_model.`, none).
+    A folder may hold a model around the wanted one (Llava around Llama, CLIP with its picture half); released files
+    differ in the prefix (`model.`, `language_model.model.`, `text_model.`, none).
     """
     tensors: dict[str, Tensor] = {}
     for file in _weights_files(path):
@@ -125,7 +125,7 @@ def _read_part(path: Path, *, anchor: str, wanted: str) -> dict[str, Tensor]:
 
 
 def _is_inside(name: str, prefix: str) -> bool:
-    """Whether a tensor belongs to the module; beside an unprefixed module may lie an output matrix and tokenizer files."""
+    """Whether a tensor belongs to the module; beside one without prefix an output matrix or a tokenizer may lie."""
     outside = ("lm_head.", "text_projection.", "visual_projection.", "vision_model.", "logit_scale", "tokenizer")
     return name.startswith(prefix) and not name.startswith(outside)
 

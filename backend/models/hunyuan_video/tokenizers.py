@@ -123,7 +123,8 @@ def _check_template(tokenizer: Tokenizer, folder: Path) -> None:
     count = len(tokenizer.encode(PROMPT_TEMPLATE.split("{}")[0]).ids)
     if count != TEMPLATE_TOKENS:
         raise ModelFileError(
-            f"{folder}: this tokenizer does not fit: it cuts the prompt template into {count} tokens, wanted {TEMPLATE_TOKENS}",
+            f"{folder}: this tokenizer does not fit: it cuts the prompt template into {count} tokens, "
+            f"wanted {TEMPLATE_TOKENS}",
             hint="take tokenizer.json of llava-llama-3-8b-v1_1-transformers",
         )
 

@@ -39,8 +39,8 @@ def load_vae(path: Path, *, device: str | torch.device, dtype: torch.dtype) -> A
 def enable_spatial_tiling(vae: AutoencoderKLHunyuanVideo, *, tile_pixels: int = DEFAULT_TILE_PIXELS) -> None:
     """Work on overlapping square tiles: far less memory, slightly other latents.
 
-    Neighbours overlap by a quarter of a tile, counted in whole latents; for multiples of 32 pixels this is the reference's
-    overlap. Raises OptionError for a tile that latents do not fill.
+    Neighbours overlap by a quarter of a tile, counted in whole latents; for multiples of 32 pixels this is the overlap
+    of the reference. Raises OptionError for a tile that latents do not fill.
     """
     tile_latents, rest = divmod(tile_pixels, SPATIAL_COMPRESSION)
     if rest or tile_latents < 4:
@@ -59,7 +59,10 @@ def enable_spatial_tiling(vae: AutoencoderKLHunyuanVideo, *, tile_pixels: int = 
 
 
 def normalize_pixels(frames: Tensor, *, device: str | torch.device, dtype: torch.dtype) -> Tensor:
-    """What the encoder takes, computed in its own dtype as the reference does: uint8 (B, T, H, W, 3) -> (B, 3, T, H, W) in -1..1."""
+    """Frames as the encoder takes them: uint8 (B, T, H, W, 3) -> (B, 3, T, H, W) in -1..1.
+
+    Computed in the encoder's own dtype, as in the reference.
+    """
     return frames.permute(0, 4, 1, 2, 3).to(device=device, dtype=dtype) / 127.5 - 1
 
 
@@ -67,8 +70,9 @@ def normalize_pixels(frames: Tensor, *, device: str | torch.device, dtype: torch
 def encode(vae: AutoencoderKLHunyuanVideo, pixels: Tensor, *, generators: Sequence[torch.Generator]) -> Tensor:
     """Latents drawn from the posterior, not multiplied by the scaling factor.
 
-    pixels: (B, 3, T, H, W) in -1..1 with T = 4k + 1. generators: on the CPU, one for each item of the batch, so that an item's
-    latents depend neither on its neighbours nor on the device. Returns (B, 16, (T - 1) / 4 + 1, H / 8, W / 8).
+    pixels: (B, 3, T, H, W) in -1..1 with T = 4k + 1. generators: on the CPU, one for each item of the batch, so that
+    an item's latents depend neither on its neighbours nor on the device.
+    Returns (B, 16, (T - 1) / 4 + 1, H / 8, W / 8).
     """
     posterior = vae.encode(pixels).latent_dist
     shape = posterior.mean.shape[1:]
@@ -124,7 +128,7 @@ def _count(tensors: Mapping[str, Tensor], name: str) -> int:
 
 
 def _norm_groups(path: Path, channels: Sequence[int]) -> int:
-    """The one number that no shape tells: from the file's metadata, else that of the released model where it divides."""
+    """The one number that no shape tells: from the file's metadata, else that of the released model if it divides."""
     if path.suffix.lower() == ".safetensors":
         try:
             return int(json.loads(read_header(path)[1]["config"])["norm_num_groups"])
