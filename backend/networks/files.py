@@ -1,0 +1,67 @@
+"""LoRA files: writing them safely with their hashes, and reading them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from backend.errors import ModelFileError, UserError
+from backend.plan.weights_header import kind_of_file, read_header
+
+_LEGACY_HASH_START, _LEGACY_HASH_LENGTH = 0x100000, 0x10000
+
+
+def save_lora(path: Path, state_dict: Mapping[str, Tensor], *, metadata: Mapping[str, str], dtype: torch.dtype) -> None:
+    """Write a LoRA file whose tensors, alpha included, are all cast to dtype; the folder is created.
+
+    Adds sshs_model_hash and sshs_legacy_hash to the metadata. The file appears under its name only when it is complete,
+    and replaces an older one at once. Raises UserError if it cannot be written.
+    """
+    tensors = {key: tensor.detach().to("cpu", dtype).contiguous() for key, tensor in state_dict.items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The legacy hash is defined on a file with the ss_ keys only: write and hash that, then the real one over it.
+        save_file(tensors, temporary, metadata={key: value for key, value in metadata.items() if key.startswith("ss_")})
+        save_file(tensors, temporary, metadata={**metadata, **_hashes(temporary)})
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be written: {error}", hint="check the free space and the folder") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_lora(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a LoRA file, on the CPU in the file's dtype, and its metadata.
+
+    Raises ModelFileError if the file is missing, damaged, or holds no LoRA.
+    """
+    header, metadata = read_header(path)
+    kind = kind_of_file(header)
+    if kind != "LoRA":
+        raise ModelFileError(f"{path}: a LoRA file is wanted, but this file seems to be: {kind}")
+    return load_file(path), metadata
+
+
+def _hashes(path: Path) -> dict[str, str]:
+    """The two hashes that model managers look a LoRA up by.
+
+    sshs_model_hash: SHA-256 of the tensor data, which begins after the 8-byte length and the header. sshs_legacy_hash:
+    the first 8 digits of the SHA-256 of 64 KiB from 1 MiB on; a shorter file gives the hash of nothing, e3b0c442.
+    """
+    with path.open("rb") as file:
+        header_length = int.from_bytes(file.read(8), "little")
+        file.seek(8 + header_length)
+        model_hash = hashlib.sha256()
+        while block := file.read(1 << 20):
+            model_hash.update(block)
+        file.seek(_LEGACY_HASH_START)
+        legacy_hash = hashlib.sha256(file.read(_LEGACY_HASH_LENGTH))
+    return {"sshs_model_hash": model_hash.hexdigest(), "sshs_legacy_hash": legacy_hash.hexdigest()[:8]}
