@@ -23,6 +23,8 @@ from backend.plan.weights_header import (
     strip_prefix,
 )
 
+SCALED_FP8 = "fp8 files with scales are not supported, choose the bf16 file"
+
 _NAMES_SHOWN = 3
 
 
@@ -58,7 +60,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises ModelFileError if the file is missing or damaged.
     """
     path = Path(path)
-    weights = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    weights = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_torch(path)
     start = len(strip_prefix(weights))
     return {name[start:]: tensor for name, tensor in weights.items()}
 
@@ -97,14 +99,15 @@ def _differences(path: Path, *, expected: Mapping[str, Tensor], found: Mapping[s
         for name in expected
         if name in found and found[name].shape != expected[name].shape
     ]
-    scaled_hint = "fp8 files with scales are not supported, use the bf16 file" if _has_scales(unexpected) else ""
     problems = (
         (missing, "missing", DOWNLOAD_AGAIN),
-        (unexpected, "unexpected", scaled_hint),
+        (unexpected, "unexpected", SCALED_FP8 if _has_scales(unexpected) else ""),
         (misshapen, "of another shape", ""),
     )
     return [
-        Problem(f"{path}: {len(names)} of {len(expected)} tensors {what}: {_some(names)}", hint)
+        Problem(
+            f"{path}: {len(names)} {'tensor is' if len(names) == 1 else 'tensors are'} {what}: {_some(names)}", hint
+        )
         for names, what, hint in problems
         if names
     ]

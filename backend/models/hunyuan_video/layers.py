@@ -26,8 +26,8 @@ Rope = tuple[Tensor, Tensor]
 def attention(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Tensor:
     """Every token of an item attends to every token of that item.
 
-    q, k, v: (B, S, heads, head_dim). lengths: real tokens of each item, which come first; the rest takes no part and
-    gets zeros, and no (S, S) mask is ever made. Returns (B, S, heads * head_dim).
+    q, k, v: (B, S, heads, head_dim). lengths: real tokens of each item, which come first, S in the longest; the rest
+    takes no part and gets zeros. No mask of (S, S) is made. Returns (B, S, heads * head_dim).
     """
     q, k, v = (tensor.transpose(1, 2) for tensor in (q, k, v))  # (B, S, heads, head_dim) -> (B, heads, S, head_dim)
     if min(lengths) == q.shape[2]:
@@ -57,7 +57,7 @@ def rotate(x: Tensor, rope: Rope) -> Tensor:
 @lru_cache(maxsize=16)  # 15 MB each for 30,000 tokens; a run alternates between a few bucket sizes
 @torch.inference_mode(False)  # a table first made while sampling must serve training, too
 def rope_tables(
-    grid: tuple[int, int, int], *, rope_dims: tuple[int, int, int], text_tokens: int, device: torch.device
+    grid: tuple[int, int, int], rope_dims: tuple[int, int, int], *, text_tokens: int, device: torch.device
 ) -> Rope:
     """Rotation for image tokens at their place in the grid, then for text tokens, which stay as they are.
 
@@ -83,7 +83,7 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x.float(), x.shape[-1:], eps=NORM_EPS).type_as(x) * self.weight.type_as(x)
+        return F.rms_norm(x.float(), x.shape[-1:], eps=NORM_EPS).type_as(x) * self.weight.to(x.dtype)
 
 
 # ------------------------------------------------------------------------------------------------- conditioning

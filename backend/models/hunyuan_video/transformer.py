@@ -77,9 +77,8 @@ class HunyuanVideoTransformer(nn.Module):
         vec = self.time_in(time_features) + self.vector_in(pooled_text.to(dtype)) + self.guidance_in(guidance_features)
         img = self.img_in(x.to(dtype))
         txt = self.txt_in(text_states, time_features, text_lengths)
-        cos, sin = rope_tables(
-            grid, rope_dims=self.shape.rope_dims, text_tokens=text_mask.shape[1], device=x.device
-        )  # rows for all text tokens, padding included, so that one table serves all captions
+        # The tables have rows for padded text, too, so that one pair serves captions of all lengths.
+        cos, sin = rope_tables(grid, self.shape.rope_dims, text_tokens=text_mask.shape[1], device=x.device)
         rope = cos[: max(lengths)], sin[: max(lengths)]
 
         for block in self.double_blocks:
@@ -90,11 +89,8 @@ class HunyuanVideoTransformer(nn.Module):
         return unpatchify(self.final_layer(tokens[:, :image_tokens], vec), grid).to(x.dtype)
 
     def _run(self, block: nn.Module, *inputs: object) -> Tensor | tuple[Tensor, Tensor]:
-        """The block's output; where something in it learns, with gradient checkpointing if that is on."""
-        needs_grad = torch.is_grad_enabled() and (
-            inputs[0].requires_grad or any(parameter.requires_grad for parameter in block.parameters())
-        )
-        if self.gradient_checkpointing and needs_grad:
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            # Blocks before the first trained one save nothing and so are not computed again.
             return checkpoint(block, *inputs, use_reentrant=False)
         return block(*inputs)
 
