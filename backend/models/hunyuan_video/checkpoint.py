@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -67,7 +68,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     read_header(path)  # tells what is wrong with a file in words
-    return safetensors.torch.load_file(path)
+    try:
+        return safetensors.torch.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise ModelFileError(f"{path}: damaged ({error})", hint=DOWNLOAD_AGAIN) from error
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:

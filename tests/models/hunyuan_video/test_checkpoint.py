@@ -102,6 +102,13 @@ def test_a_truncated_safetensors_file_is_refused_with_both_sizes(tmp_path):
     assert "cut short within its header" in refusal(path)
 
 
+def test_a_safetensors_file_whose_sizes_contradict_each_other_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    header = b'{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 8]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    assert "damaged" in refusal(path)
+
+
 @pytest.mark.parametrize("kept", [0.5, 0.999])
 def test_a_truncated_pytorch_file_is_refused(tmp_path, weights, kept):
     path = tmp_path / "model.pt"
