@@ -8,28 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from backend.config.configuration import Configuration
-from backend.config.dataset import read_dataset_file
-from backend.dataset.batches import count_batches, group_into_buckets
-from backend.dataset.expected import expected_items
-from backend.dataset.missing import missing_caches
-from backend.errors import ModelFileError, Problem, UserError
+from backend.dataset.count import DatasetCount, count_dataset
+from backend.errors import DatasetError, ModelFileError, OptionError, Problem
 from backend.plan.modules import LinearModule, TransformerShape, block_linears, shape_from_header
 from backend.plan.selection import Decision, ModuleState, lora_name, pattern_problems, select_modules
 from backend.plan.steps import StepCount, count_steps
 from backend.plan.weights_header import read_header
 
 BYTES_PER_NUMBER = {"float": 4, "fp32": 4, "fp16": 2, "bf16": 2}
-
-
-@dataclass(frozen=True)
-class DatasetCount:
-    """What the dataset gives for one epoch. missing: items or windows whose caches are not there yet."""
-
-    images: int
-    windows: int
-    items_with_repeats: int
-    batches: int
-    missing: int
 
 
 @dataclass(frozen=True)
@@ -123,43 +109,34 @@ def _decisions(
     problems += found
     try:
         return tuple(select_modules(modules, **patterns))
-    except UserError:
+    except OptionError:
         return ()
 
 
 def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> DatasetCount | None:
+    """The dataset's count, with what is wrong about it among the problems."""
     if dataset_config is None:
         problems.append(Problem("no dataset is chosen", hint="name its file", option="dataset_config"))
         return None
     try:
-        file = read_dataset_file(Path(dataset_config))
-        found = [expected_items(dataset) for dataset in file.datasets]
-    except UserError as error:
+        count, doubts = count_dataset(Path(dataset_config))
+    except DatasetError as error:
         problems += [Problem(problem.message, problem.hint, "dataset_config") for problem in error.problems]
         return None
-    groups = group_into_buckets(file.datasets, [items for items, _ in found])
-    doubts = [*file.warnings, *(problem for _, own in found for problem in own)]
     problems += [Problem(doubt.message, doubt.hint, "dataset_config", "warning") for doubt in doubts]
-    missing = missing_caches(file)
-    if not groups:
+    if not count.batches:
         problems.append(
             Problem("the dataset has nothing to train on", hint="check its folders", option="dataset_config")
         )
-    elif missing:
+    if count.missing:
         problems.append(
             Problem(
-                f"{len(missing)} of the dataset's items are not cached",
+                f"{count.missing} of the dataset's photos and windows are not cached",
                 hint="run cache_latents and cache_text_encoder_outputs first",
                 option="dataset_config",
             )
         )
-    return DatasetCount(
-        images=sum(len(group.items) for group in groups if group.frame_count is None),
-        windows=sum(len(group.items) for group in groups if group.frame_count is not None),
-        items_with_repeats=sum(len(group.items) * group.num_repeats for group in groups),
-        batches=count_batches(groups),
-        missing=len(missing),
-    )
+    return count
 
 
 def _steps(configuration: Configuration, count: DatasetCount | None) -> StepCount | None:

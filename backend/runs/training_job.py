@@ -30,8 +30,8 @@ def submit_training(
         check_training(configuration)
     run = create_run_folder(workspace, configuration.saving.output_name)
     complete = complete_configuration(configuration, run=run, workspace=workspace)
-    if complete.dataset.dataset_config:
-        _copy_dataset_file(Path(complete.dataset.dataset_config), run)
+    if _copy_dataset_file(complete.dataset.dataset_config, run):
+        complete = complete.changed(dataset_config=str(run.dataset_file))
     write_configuration(run.config_file, complete, title=f"LoRA Loom run {run.name}")
     job = Job(
         kind="train",
@@ -87,10 +87,12 @@ def launch_arguments(config_file: Path, configuration: Configuration) -> list[st
     ]
 
 
-def _copy_dataset_file(path: Path, run: RunFolder) -> None:
-    """Keep the dataset file as it is at the start, so that later edits do not change what this run says it trained."""
-    if path.is_file():
-        write_dataset_file(run.dataset_file, read_dataset_file(path).absolute())
+def _copy_dataset_file(dataset_config: str | None, run: RunFolder) -> bool:
+    """Keep the dataset file as it is now, with absolute folders; says whether there was one to keep."""
+    if dataset_config is None or not Path(dataset_config).is_file():
+        return False  # a run that this one needs will make it
+    write_dataset_file(run.dataset_file, read_dataset_file(Path(dataset_config)).absolute())
+    return True
 
 
 def _final_file(configuration: Configuration) -> Path | None:

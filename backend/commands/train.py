@@ -1,0 +1,90 @@
+"""Train a LoRA: `python -m backend train --config_file run.toml --learning_rate 2e-4`.
+
+The command checks everything, makes a run folder, and starts `accelerate launch -m backend.commands.train` on it, in
+which this same file trains; what that prints goes to the run's log and, while the command waits, to its own output.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from backend.config.command_line import make_parser, read_arguments
+from backend.config.configuration import Configuration
+from backend.config.schema import GROUPS
+from backend.config.toml_file import read_configuration
+from backend.errors import StoppedByUser, UserError
+from backend.runs.folder import RunFolder, RunState
+from backend.runs.log_file import LogFollower
+from backend.runs.queue import run_job
+from backend.runs.status import Reporter
+from backend.runs.training_job import submit_training
+
+
+def main(arguments: list[str]) -> int:
+    """Check, make the run folder, train in a process of its own, and follow its log. Ctrl+C saves and stops."""
+    parser = make_parser("train", description=__doc__ or "", groups=set(GROUPS) - {"caching"})
+    parser.add_argument("--workspace", type=Path, default=Path("workspace"), help="folder of the runs")
+    configuration, own = read_arguments(parser, arguments)
+    run = submit_training(configuration, workspace=own.workspace, foreground=True)
+    return follow(run)
+
+
+def follow(run: RunFolder) -> int:
+    """Run a job in the foreground: its log goes to the console, Ctrl+C asks it to stop. Returns the exit code."""
+    print(f"run {run.path}", flush=True)
+    follower = LogFollower(run.log_file, sys.stdout)
+    previous = signal.signal(signal.SIGINT, lambda *_: run.request("stop"))
+    try:
+        code = run_job(run, tick=follower.copy)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if run.state() is RunState.STOPPED:
+        return StoppedByUser.exit_code
+    return 1 if code is None else code
+
+
+def train(run: RunFolder) -> None:
+    """The training itself, inside accelerate's launcher; its outcome is told in the run's status."""
+    reporter = Reporter(run.path)
+    reporter.update(phase="loading")
+    try:
+        _train(read_configuration(run.config_file), run, reporter)
+    except StoppedByUser as stopped:
+        reporter.update(outcome="stopped", message=str(stopped))
+        raise
+    except UserError as error:
+        reporter.update(outcome="failed", message=str(error))
+        raise
+    except BaseException as error:
+        reporter.update(outcome="failed", message=traceback.format_exception_only(error)[-1].strip())
+        raise
+    reporter.update(outcome="finished")
+
+
+def _train(configuration: Configuration, run: RunFolder, reporter: Reporter) -> None:
+    from backend.commands.assembly import assemble_trainer  # torch and accelerate take seconds to import
+
+    trainer = assemble_trainer(configuration, run=run, reporter=reporter)
+    try:
+        trainer.train()
+    finally:
+        trainer.trackers.close()
+
+
+def run_as_trainer(arguments: list[str]) -> int:
+    """The entry that accelerate launches: --config_file RUN/config.toml."""
+    configuration_file = Path(arguments[arguments.index("--config_file") + 1])
+    try:
+        train(RunFolder(configuration_file.absolute().parent))
+    except UserError as error:
+        for problem in error.problems:
+            print(f"{problem.severity}: {problem}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_trainer(sys.argv[1:]))
