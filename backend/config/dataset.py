@@ -73,7 +73,7 @@ def write_dataset_file(path: Path, dataset_file: DatasetFile) -> None:
     path = Path(path)
     unfinished = path.with_name(path.name + ".tmp")
     unfinished.write_text(format_dataset_file(dataset_file), encoding="utf-8", newline="\n")
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 def format_dataset_file(dataset_file: DatasetFile) -> str:
@@ -125,9 +125,7 @@ def _entries(values: Mapping[str, Any], problems: list[Problem]) -> list[Any]:
     return []
 
 
-def _parse_entry(
-    entry: Any, general: Mapping[str, Any], *, place: str, problems: list[Problem]
-) -> Dataset | None:
+def _parse_entry(entry: Any, general: Mapping[str, Any], *, place: str, problems: list[Problem]) -> Dataset | None:
     """The dataset of one entry, None if it cannot be had; what is wrong is added to problems."""
     if not isinstance(entry, Mapping):
         problems.append(_error(f"{place}: a table is wanted, found {_shown(entry)}"))
@@ -282,7 +280,11 @@ def _as_table(dataset: Dataset) -> tomlkit.items.Table:
 
 
 def _as_toml(value: Any) -> Any:
-    """Paths with forward slashes: Windows takes them, and no reader of TOML trips over an escape."""
+    """Paths with forward slashes, which Windows takes too, so that no reader trips over an escape."""
     if isinstance(value, Path):
-        return value.as_posix()
+        text = value.as_posix()
+        is_plain = text.isprintable() and "'" not in text
+        return tomlkit.string(
+            text, literal=is_plain and ('"' in text or "\\" in text)
+        )  # toml 0.10.2 misreads \\" there
     return list(value) if isinstance(value, tuple) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -183,5 +182,7 @@ def whole_latent_frames(frames: int) -> int:
 
 
 def _with_absolute_paths(dataset: ImageDataset | VideoDataset) -> ImageDataset | VideoDataset:
-    paths = {name: value for name, value in dataset if isinstance(value, Path)} | {"cache_directory": dataset.cache_folder}
-    return dataset.model_copy(update={name: Path(os.path.abspath(path)) for name, path in paths.items()})
+    paths = {name: value for name, value in dataset if isinstance(value, Path)} | {
+        "cache_directory": dataset.cache_folder
+    }
+    return dataset.model_copy(update={name: path.absolute() for name, path in paths.items()})

@@ -47,9 +47,7 @@ class Batch(Generic[Item]):
     items: tuple[Item, ...]
 
 
-def group_into_buckets(
-    datasets: Sequence[DatasetOptions], items: Sequence[Iterable[Item]]
-) -> list[BucketGroup[Item]]:
+def group_into_buckets(datasets: Sequence[DatasetOptions], items: Sequence[Iterable[Item]]) -> list[BucketGroup[Item]]:
     """The items of each dataset by shape. items[i] belong to datasets[i]; dataset_number counts from 1.
 
     Groups are ordered by dataset, bucket and frame count; items keep their order.
@@ -82,7 +80,9 @@ def _groups_of(number: int, dataset: DatasetOptions, items: Iterable[Item]) -> l
         by_shape.setdefault((item.bucket, item.frame_count), []).append(item)
     return [
         BucketGroup(number, bucket, frame_count, tuple(members), dataset.num_repeats, dataset.batch_size)
-        for (bucket, frame_count), members in sorted(by_shape.items(), key=lambda entry: (entry[0][0], entry[0][1] or 0))
+        for (bucket, frame_count), members in sorted(
+            by_shape.items(), key=lambda entry: (entry[0][0], entry[0][1] or 0)
+        )
     ]
 
 

@@ -41,7 +41,7 @@ def bucket_sizes(resolution: Size) -> tuple[Size, ...]:
     """Every (width, height) of about the area of resolution, ascending; sides are multiples of 16."""
     area = resolution[0] * resolution[1]
     side = math.isqrt(area)
-    shortest = _round_down(side // 2)
+    shortest = max(SIDE_STEP, _round_down(side // 2))
     sizes = set()
     for width in range(shortest, side + SIDE_STEP, SIDE_STEP):
         height = _round_down(area // width)

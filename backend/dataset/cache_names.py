@@ -42,8 +42,9 @@ def parse_latent_cache_name(name: str, kind: Literal["image", "video"]) -> Laten
     match = (_IMAGE_NAME if kind == "image" else _VIDEO_NAME).fullmatch(name)
     if match is None:
         return None
+    size = (int(match["width"]), int(match["height"]))
     window = FrameWindow(int(match["start"]), int(match["count"])) if kind == "video" else None
-    return LatentCacheName(match["stem"], (int(match["width"]), int(match["height"])), window)
+    return LatentCacheName(match["stem"], size, window) if min(size) > 0 else None
 
 
 # A stem may hold anything, underscores and line breaks too: the fixed part is taken from the end.

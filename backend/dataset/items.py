@@ -1,0 +1,117 @@
+"""Items: the pictures or clips of a dataset, each with its caption."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from backend.config.dataset_models import ImageDataset, VideoDataset
+from backend.dataset.media_files import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, files_of
+from backend.errors import DatasetError, Problem
+
+
+@dataclass(frozen=True)
+class MediaItem:
+    """A picture or a clip. path is a folder where pictures in it are the frames of a clip.
+
+    stem: the file name without its last ending; the name of the caches. caption: None if there is none.
+    caption_path: where the caption is or would be written; None if it stands in a JSONL file.
+    """
+
+    path: Path
+    kind: Literal["image", "video"]
+    stem: str
+    caption: str | None
+    caption_path: Path | None
+
+
+def find_items(dataset: ImageDataset | VideoDataset) -> list[MediaItem]:
+    """Every picture or clip of the dataset, captioned or not: a folder's by name, a JSONL file's in its order.
+
+    Raises DatasetError if the folder or list is missing, and for all captions and lines that cannot be read.
+    """
+    problems: list[Problem] = []
+    items = _listed_items(dataset, problems) if dataset.jsonl_file else _folder_items(dataset, problems)
+    if problems:
+        raise DatasetError.of(problems)
+    return items
+
+
+def usable_items(items: Iterable[MediaItem]) -> tuple[list[MediaItem], list[Problem]]:
+    """The items that can be trained on, by stem, and a warning for each that is left out.
+
+    Left out are those without a caption, and those with the stem of another, as they would share its caches.
+    """
+    first: dict[str, MediaItem] = {}
+    problems = []
+    for item in sorted(items, key=lambda item: (item.stem, str(item.path))):
+        name = os.path.normcase(item.stem)
+        if item.caption is None:
+            problems.append(_left_out(item, "no caption", f"write one to {item.caption_path}"))
+        elif name in first:
+            problems.append(_left_out(item, f"the same name as {first[name].path.name}", "rename one of them"))
+        else:
+            first[name] = item
+    return list(first.values()), problems
+
+
+def _left_out(item: MediaItem, reason: str, hint: str) -> Problem:
+    return Problem(f"{item.path}: {reason}, so it is not trained on", hint, "dataset_config", "warning")
+
+
+def _folder_items(dataset: ImageDataset | VideoDataset, problems: list[Problem]) -> list[MediaItem]:
+    extensions = IMAGE_EXTENSIONS if dataset.kind == "image" else VIDEO_EXTENSIONS
+    items = []
+    for path in files_of(dataset.media_directory, extensions):
+        caption_path = path.with_name(path.stem + dataset.caption_extension)
+        caption = _read_caption(caption_path, problems)
+        items.append(MediaItem(path, dataset.kind, path.stem, caption, caption_path))
+    return items
+
+
+def _read_caption(path: Path, problems: list[Problem]) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8-sig").strip()  # a byte order mark is no part of a caption
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        problems.append(_problem(f"{path}: the caption is not UTF-8", "save it as UTF-8"))
+    except OSError as error:
+        problems.append(_problem(f"{path}: the caption cannot be read: {error.strerror}", ""))
+    return None
+
+
+def _listed_items(dataset: ImageDataset | VideoDataset, problems: list[Problem]) -> list[MediaItem]:
+    try:
+        lines = dataset.jsonl_file.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(_problem(f"{dataset.jsonl_file}: cannot be read: {error}", "a JSONL file in UTF-8 is wanted"))
+        return []
+    items = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            if line.strip():
+                items.append(_listed_item(line, dataset.kind))
+        except ValueError as error:
+            problems.append(_problem(f"{dataset.jsonl_file}: line {number}: {error}", ""))
+    return items
+
+
+def _listed_item(line: str, kind: Literal["image", "video"]) -> MediaItem:
+    """The item of one line; its path counts from the current directory. Raises ValueError."""
+    entry = json.loads(line)
+    key = f"{kind}_path"
+    if not isinstance(entry, dict) or not isinstance(entry.get(key), str) or not isinstance(entry.get("caption"), str):
+        raise ValueError(f'{{"{key}": "…", "caption": "…"}} is wanted')
+    path = Path(entry[key])
+    if not path.exists():
+        raise ValueError(f"{path} does not exist")
+    return MediaItem(path, kind, path.stem, entry["caption"].strip(), None)
+
+
+def _problem(message: str, hint: str) -> Problem:
+    return Problem(message, hint, "dataset_config")

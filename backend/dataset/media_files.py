@@ -1,0 +1,105 @@
+"""Which files of a folder are pictures and clips, and their sizes, without decoding more than one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+from pathlib import Path
+
+import av
+from PIL import Image
+
+from backend.config.dataset_models import Size
+from backend.errors import DatasetError
+
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif")
+VIDEO_EXTENSIONS = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".flv", ".wmv", ".m4v", ".mpg", ".mpeg")
+
+EXIF_ORIENTATION = 0x0112
+SIDEWAYS_ORIENTATIONS = (5, 6, 7, 8)
+
+
+def files_of(folder: Path, extensions: Collection[str]) -> list[Path]:
+    """The files of a folder with one of these endings in any spelling, sorted by name; hidden ones left out.
+
+    Raises DatasetError if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder", option="dataset_config")
+    files = (path for path in folder.iterdir() if path.suffix.lower() in extensions and not path.name.startswith("."))
+    return sorted((path for path in files if path.is_file()), key=lambda path: path.name)
+
+
+def image_size(path: Path) -> Size:
+    """(width, height) of a picture as it is seen, so after the rotation that a camera wrote beside it.
+
+    Raises DatasetError if it is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            sideways = image.getexif().get(EXIF_ORIENTATION) in SIDEWAYS_ORIENTATIONS
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise unreadable(path, "picture", error) from error
+    return (height, width) if sideways else (width, height)
+
+
+def clip_size(path: Path) -> Size:
+    """(width, height) of the first frame as it is seen; path is a clip or a folder of pictures.
+
+    Raises DatasetError if there is no frame.
+    """
+    if path.is_dir():
+        pictures = files_of(path, IMAGE_EXTENSIONS)
+        if not pictures:
+            raise DatasetError(f"{path}: no pictures in this folder, which stands for a clip", option="dataset_config")
+        return image_size(pictures[0])
+    try:
+        with av.open(path) as container:
+            frame = next(container.decode(video=0))
+    except (av.FFmpegError, IndexError, StopIteration) as error:
+        raise unreadable(path, "clip", error) from error
+    return (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
+
+
+def count_frames(path: Path, *, limit: int | None = None) -> int:
+    """How many frames a clip, or a folder of pictures, has; counting ends at the limit.
+
+    Raises DatasetError if it is no clip.
+    """
+    if path.is_dir():
+        return len(files_of(path, IMAGE_EXTENSIONS)[:limit])
+    stat = path.stat()
+    return _count_packets(path, stat.st_mtime_ns, stat.st_size, limit)
+
+
+def quarter_turns(frame: av.VideoFrame) -> int:
+    """How often the frame is to be turned by 90 degrees against the clock to stand upright: 0 to 3."""
+    return round(frame.rotation / 90) % 4
+
+
+def unreadable(path: Path, what: str, error: BaseException) -> DatasetError:
+    """The error of a file that cannot be read as a picture or a clip."""
+    reason = getattr(error, "strerror", None) or str(error) or "nothing to see in it"
+    return DatasetError(
+        f"{path}: not a readable {what}: {reason}", hint="replace or remove it", option="dataset_config"
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _count_packets(path: Path, _changed_ns: int, _size: int, limit: int | None) -> int:
+    """Frames that decoding gives: packets, less those that an edit list hides.
+
+    The count in the container is not used: a clip cut without encoding anew (`ffmpeg -ss -c copy`) keeps the frames
+    before the cut, marked as discarded, and still counts them. Many containers have no count at all.
+    """
+    frames = 0
+    try:
+        with av.open(path) as container:
+            for packet in container.demux(video=0):
+                frames += packet.size > 0 and not packet.is_discard
+                if frames == limit:
+                    break
+    except (av.FFmpegError, IndexError) as error:
+        raise unreadable(path, "clip", error) from error
+    return frames
