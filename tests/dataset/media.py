@@ -25,7 +25,7 @@ def write_picture(path: Path, size: tuple[int, int], *, caption: str | None = "a
 def write_clip(
     path: Path, size: tuple[int, int] = (64, 48), *, frames: int = 30, caption: str | None = "a clip", rotation: int = 0
 ) -> Path:
-    """A clip whose frame i has the grey value 4 i, but for a white left upper corner; size is (width, height)."""
+    """A clip; frame i has the grey value 4 i mod 256, but for a white left upper corner; size is (width, height)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=24, options={"crf": "1"})
@@ -33,7 +33,7 @@ def write_clip(
         if rotation:
             stream.set_display_rotation(rotation)
         for index in range(frames):
-            pixels = np.full((size[1], size[0], 3), 4 * index, dtype=np.uint8)
+            pixels = np.full((size[1], size[0], 3), 4 * index % 256, dtype=np.uint8)
             pixels[: size[1] // 4, : size[0] // 4] = 255
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
