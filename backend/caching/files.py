@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from backend.errors import DatasetError
+from backend.errors import DatasetError, UserError
 
 _ARCHITECTURE = "hunyuan_video"
 _FORMAT_VERSION = "1.0.1"
@@ -79,6 +79,18 @@ def read_text(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def stored_latent_shape(path: Path) -> tuple[int, ...] | None:
+    """The shape of the latents that a file holds; None if there is no file, it is damaged or holds something else."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 (not a dict)
+                if name.startswith("latents_"):
+                    return tuple(file.get_slice(name).get_shape())
+    except (SafetensorError, OSError):
+        pass  # made anew like one that is not there
+    return None
+
+
 def stored_text_parts(path: Path) -> frozenset[str]:
     """Which of "llm" and "clipL" a text file holds; empty if there is no file or it is damaged."""
     try:
@@ -121,15 +133,16 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str]) -> None:
-    """A safetensors file with its tensors in this order, complete or not there at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    blocks = [_bytes_of(tensor) for tensor in tensors.values()]
+    """A safetensors file with its tensors in this order, whole or not there; UserError if the disk refuses."""
+    content = [_header(tensors, metadata), *map(_bytes_of, tensors.values())]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(_header(tensors, metadata))
-            file.writelines(blocks)
+            file.writelines(content)
         temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}", hint="is the disk full?") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 from backend.errors import ModelFileError
-from backend.plan.weights_header import kind_of_file
+from backend.plan.weights_header import DOWNLOAD_AGAIN, kind_of_file, read_header, size_of_file
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -20,16 +21,14 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     The tensors lie in mapped memory, so that only those that are used are read from the disk. A state dict that a
     checkpoint holds under `state_dict` is unwrapped. Raises ModelFileError if the file is missing or damaged.
     """
-    if not path.is_file():
-        raise ModelFileError(f"{path}: there is no such file")
+    if path.suffix.lower() == ".safetensors":
+        read_header(path)  # tells what is wrong with a file in words
+        return load_file(path)
+    size_of_file(path)
     try:
-        if path.suffix.lower() == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        hint = "the download may be incomplete: compare the file's size with its source"
-        raise ModelFileError(f"{path}: cannot be read as a weights file: {error}", hint=hint) from error
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise ModelFileError(f"{path}: cannot be read as a PyTorch weights file", hint=DOWNLOAD_AGAIN) from error
     if isinstance(content, Mapping):
         content = content.get("state_dict", content)
     if not isinstance(content, Mapping):

@@ -1,0 +1,54 @@
+"""How far a caching pass has come: on the console as a bar and a line for each batch, and in the run's status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from tqdm import tqdm
+
+from backend.errors import Problem, StoppedByUser
+from backend.runs.status import Reporter
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+"""Called after each batch with the items done, the items in all, and what was just done."""
+
+
+def ignore_progress(_done: int, _total: int, _text: str) -> None:
+    """For callers that do not want to know."""
+
+
+@contextmanager
+def shown_progress(title: str, *, total: int, reporter: Reporter) -> Iterator[Progress]:
+    """A `Progress` that prints and reports; it raises StoppedByUser after the batch in which a stop was asked for."""
+    with tqdm(desc=title, total=total, unit="item", disable=None) as bar:  # None: no bar in a log file
+
+        def show(done: int, total: int, text: str) -> None:
+            bar.update(done - bar.n)
+            tqdm.write(f"{title} {done}/{total}: {text}", file=sys.stderr)
+            reporter.progress(done, total, text)
+            if reporter.is_requested("stop"):
+                raise StoppedByUser(f"{title}: stopped after {done} of {total} items; what is cached stays")
+
+        yield show
+
+
+@contextmanager
+def reported_outcome(reporter: Reporter) -> Iterator[None]:
+    """Tell the run's status how the work inside ended."""
+    reporter.update(phase="caching")
+    try:
+        yield
+    except BaseException as error:
+        outcome = "stopped" if isinstance(error, StoppedByUser | KeyboardInterrupt) else "failed"
+        reporter.update(outcome=outcome, message=str(error))
+        raise
+    reporter.update(phase="done", outcome="finished")
+
+
+def print_problems(problems: Iterable[Problem]) -> None:
+    """One line for each problem, where errors are expected."""
+    for problem in problems:
+        print(f"{problem.severity}: {problem}", file=sys.stderr)

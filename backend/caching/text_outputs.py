@@ -1,0 +1,103 @@
+"""Text caches: every caption of a dataset, encoded by both text encoders once and kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from backend.caching.files import stored_caption, stored_text_parts, write_clip_cache, write_llm_cache
+from backend.caching.progress import Progress, ignore_progress
+from backend.config.dataset_models import DatasetFile
+from backend.dataset.cache_names import text_cache_name
+from backend.dataset.items import find_items, usable_items
+from backend.errors import Problem
+from backend.models.hunyuan_video.text_encoders import TextEncoder, encode_clip, encode_llm
+
+Part = Literal["llm", "clipL"]
+
+
+@dataclass(frozen=True)
+class CaptionedItem:
+    """A caption and the file that keeps what the encoders make of it. batch_size: that of its dataset."""
+
+    caption: str
+    text_path: Path
+    batch_size: int
+
+
+def find_captions(dataset_file: DatasetFile) -> tuple[list[CaptionedItem], list[Problem]]:
+    """Every caption of the datasets, and a warning for each picture or clip that is left out.
+
+    Raises DatasetError if a folder is missing or a caption cannot be read.
+    """
+    captions, problems = [], []
+    for dataset in dataset_file.datasets:
+        media, found = usable_items(find_items(dataset))
+        problems += found
+        captions += [
+            CaptionedItem(each.caption, dataset.cache_folder / text_cache_name(each.stem), dataset.batch_size)
+            for each in media
+        ]
+    return captions, problems
+
+
+def without_cached(captions: Sequence[CaptionedItem], part: Part) -> list[CaptionedItem]:
+    """The captions whose file lacks this encoder's part, is damaged, or was made from another caption."""
+    return [
+        item
+        for item in captions
+        if part not in stored_text_parts(item.text_path) or stored_caption(item.text_path) not in (item.caption, None)
+    ]
+
+
+def cache_llm_outputs(
+    captions: Sequence[CaptionedItem],
+    llm: TextEncoder,
+    *,
+    batch_size: int | None = None,
+    progress: Progress = ignore_progress,
+) -> None:
+    """Encode captions with the language model and write its part of their files."""
+    _cache(captions, llm, encode=encode_llm, write=write_llm_cache, batch_size=batch_size, progress=progress)
+
+
+def cache_clip_outputs(
+    captions: Sequence[CaptionedItem],
+    clip: TextEncoder,
+    *,
+    batch_size: int | None = None,
+    progress: Progress = ignore_progress,
+) -> None:
+    """Encode captions with CLIP and write its part of their files."""
+    _cache(captions, clip, encode=encode_clip, write=write_clip_cache, batch_size=batch_size, progress=progress)
+
+
+def _cache(
+    captions: Sequence[CaptionedItem],
+    encoder: TextEncoder,
+    *,
+    encode: Callable[[TextEncoder, Sequence[str]], tuple[Tensor, Tensor]],
+    write: Callable[..., None],
+    batch_size: int | None,
+    progress: Progress,
+) -> None:
+    done = 0
+    for batch in _batches(captions, batch_size):
+        states, masks = (each.cpu() for each in encode(encoder, [item.caption for item in batch]))
+        for item, state, mask in zip(batch, states, masks, strict=True):
+            write(item.text_path, state, mask=mask, caption=item.caption)
+        done += len(batch)
+        progress(
+            done, len(captions), ", ".join(item.text_path.name.removesuffix("_hv_te.safetensors") for item in batch)
+        )
+
+
+def _batches(captions: Sequence[CaptionedItem], batch_size: int | None) -> Iterator[list[CaptionedItem]]:
+    for own_size, group in groupby(captions, key=lambda item: item.batch_size):
+        items, size = list(group), batch_size or own_size
+        yield from (items[start : start + size] for start in range(0, len(items), size))

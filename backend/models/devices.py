@@ -1,0 +1,23 @@
+"""The device that models run on."""
+
+from __future__ import annotations
+
+import torch
+
+from backend.errors import OptionError
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The named device, or without a name a GPU if there is one; OptionError if this machine has no such device."""
+    if not name:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(f"device: {name} cannot be used: {_first_line(error)}", option="device") from error
+    return device
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,95 @@
+"""Caching what small text encoders make of the captions of a small dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from backend.caching.files import read_text, stored_text_parts
+from backend.caching.text_outputs import cache_clip_outputs, cache_llm_outputs, find_captions, without_cached
+from backend.config.dataset import read_dataset_file
+from backend.models.hunyuan_video.text_encoders import TextEncoder, encode_clip, encode_llm, load_clip, load_llm
+from tests.caching.small_dataset import CAPTIONS, write_dataset
+from tests.models.tiny_text_models import write_clip_folder, write_llama_folder
+
+ON_CPU = {"device": "cpu", "dtype": torch.float32}
+
+
+@pytest.fixture(scope="module")
+def llm(tmp_path_factory) -> TextEncoder:
+    return load_llm(write_llama_folder(tmp_path_factory.mktemp("models") / "llama"), **ON_CPU)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> TextEncoder:
+    return load_clip(write_clip_folder(tmp_path_factory.mktemp("models") / "clip"), **ON_CPU)
+
+
+@pytest.fixture
+def config(tmp_path) -> Path:
+    return write_dataset(tmp_path)
+
+
+def captions_of(config: Path):
+    return find_captions(read_dataset_file(config))[0]
+
+
+def test_every_caption_gets_what_both_encoders_make_of_it(config, llm, clip):
+    captions = captions_of(config)
+    cache_llm_outputs(captions, llm)
+    cache_clip_outputs(captions, clip, batch_size=3)
+    for stem, caption in CAPTIONS.items():
+        folder = config.parent / ("cache_clips" if stem == "clip.one" else "cache_images")
+        found = read_text(folder / f"{stem}_hv_te.safetensors")
+        states, mask = encode_llm(llm, [caption])
+        torch.testing.assert_close(found["llm"], states[0], rtol=0, atol=1e-5)
+        assert torch.equal(found["llm_mask"], mask[0])
+        torch.testing.assert_close(found["clipL"], encode_clip(clip, [caption])[0][0], rtol=0, atol=1e-5)
+        assert found["clipL_mask"].sum() == len(caption.split()) + 2
+
+
+def test_only_missing_parts_are_made(config, llm, clip):
+    captions = captions_of(config)
+    assert len(captions) == 3
+    cache_llm_outputs(captions, llm)
+    assert without_cached(captions, "llm") == []
+    assert without_cached(captions, "clipL") == captions  # an interrupted run leaves files with one part
+    cache_clip_outputs(captions[:1], clip)
+    assert without_cached(captions, "clipL") == captions[1:]
+
+
+def test_a_changed_caption_is_encoded_again(config, llm, clip):
+    captions = captions_of(config)
+    cache_llm_outputs(captions, llm)
+    cache_clip_outputs(captions, clip)
+    (config.parent / "media" / "tall.txt").write_text("the sky")
+    changed = without_cached(captions_of(config), "llm")
+    assert [item.caption for item in changed] == ["the sky"]
+    cache_llm_outputs(changed, llm)
+    assert stored_text_parts(changed[0].text_path) == {"llm"}
+    assert without_cached(captions_of(config), "clipL") == changed
+
+
+def test_a_damaged_file_is_made_anew(config, llm, clip):
+    captions = captions_of(config)
+    captions[0].text_path.parent.mkdir()
+    captions[0].text_path.write_bytes(b"\x10")
+    assert captions[0] in without_cached(captions, "llm")
+    cache_llm_outputs(captions, llm)
+    cache_clip_outputs(captions, clip)
+    assert without_cached(captions, "llm") == without_cached(captions, "clipL") == []
+
+
+def test_a_picture_without_a_caption_is_told(config):
+    (config.parent / "media" / "tall.txt").unlink()
+    captions, problems = find_captions(read_dataset_file(config))
+    assert [item.caption for item in captions] == ["a rocket in the sky", "a cat walks"]
+    assert "tall.png: no caption" in problems[0].message
+
+
+def test_progress_counts_captions(config, clip):
+    told = []
+    cache_clip_outputs(captions_of(config), clip, progress=lambda *values: told.append(values))
+    assert told == [(2, 3, "tall, wide"), (3, 3, "clip.one")]

@@ -1,0 +1,100 @@
+"""The two caching commands, as they are called."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend.__main__ import main
+from backend.config.dataset import read_dataset_file
+from backend.dataset.cached import find_cached_items
+from tests.caching.small_dataset import write_dataset
+from tests.models.tiny_text_models import write_clip_folder, write_llama_folder
+
+VAE = str(Path(__file__).parents[1] / "golden" / "vae_model.safetensors")
+
+
+@pytest.fixture
+def config(tmp_path) -> Path:
+    return write_dataset(tmp_path)
+
+
+@pytest.fixture
+def latent_arguments(config) -> list[str]:
+    return ["cache_latents", "--dataset_config", str(config), "--vae", VAE, "--vae_dtype", "float32", "--device", "cpu"]
+
+
+@pytest.fixture
+def text_arguments(config, tmp_path) -> list[str]:
+    encoders = write_llama_folder(tmp_path / "llama"), write_clip_folder(tmp_path / "clip")
+    command = ["cache_text_encoder_outputs", "--dataset_config", str(config), "--text_encoder_dtype", "float32"]
+    return [*command, "--text_encoder1", str(encoders[0]), "--text_encoder2", str(encoders[1]), "--device", "cpu"]
+
+
+def test_both_commands_make_all_that_training_needs(config, latent_arguments, text_arguments):
+    assert main(latent_arguments) == 0
+    assert main(text_arguments) == 0
+    found = [find_cached_items(dataset) for dataset in read_dataset_file(config).datasets]
+    assert [len(items) for items, _ in found] == [2, 10]
+    assert [problems for _, problems in found] == [[], []]
+
+
+def test_a_second_run_has_nothing_to_do(config, latent_arguments, text_arguments, capsys):
+    for arguments in (latent_arguments, text_arguments):
+        main(arguments)
+        before = {path: path.stat().st_mtime_ns for path in config.parent.glob("cache_*/*")}
+        capsys.readouterr()
+        assert main([*arguments, "--skip_existing"]) == 0
+        assert "0 to encode" in (out := capsys.readouterr().out) or "0 captions to encode" in out
+        assert {path: path.stat().st_mtime_ns for path in config.parent.glob("cache_*/*")} == before
+
+
+def test_a_damaged_picture_gives_exit_code_1_and_the_rest_is_cached(config, latent_arguments, capsys):
+    picture = config.parent / "media" / "tall.png"
+    picture.write_bytes(picture.read_bytes()[:2000])
+    assert main(latent_arguments) == 1
+    assert "tall.png" in capsys.readouterr().err
+    assert len(list(config.parent.glob("cache_*/*"))) == 11
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--vae", "missing.safetensors"], "missing.safetensors does not exist"),
+        (["--vae", ""], "(vae) is not given"),
+        (["--device", "cuda:77"], "cuda:77 cannot be used"),
+        (["--dataset_config", "missing.toml"], "missing.toml does not exist"),
+    ],
+)
+def test_wrong_input_gives_exit_code_2(latent_arguments, change, message, capsys):
+    assert main([*latent_arguments, *change]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_folder_learns_of_progress_and_outcome(latent_arguments, tmp_path):
+    run = tmp_path / "run"
+    environment = os.environ | {"LORALOOM_RUN": str(run)}
+    subprocess.run([sys.executable, "-m", "backend", *latent_arguments], env=environment, check=True)
+    status = json.loads((run / "status.json").read_text())
+    assert (status["outcome"], status["step"], status["total_steps"]) == ("finished", 12, 12)
+
+
+def test_a_stop_request_ends_the_work_after_a_batch(config, latent_arguments, tmp_path):
+    run = tmp_path / "run"
+    (run / "requests").mkdir(parents=True)
+    (run / "requests" / "stop").touch()
+    environment = os.environ | {"LORALOOM_RUN": str(run)}
+    ended = subprocess.run([sys.executable, "-m", "backend", *latent_arguments], env=environment, check=False)
+    assert ended.returncode == 130
+    assert json.loads((run / "status.json").read_text())["outcome"] == "stopped"
+    assert len(list(config.parent.glob("cache_*/*"))) == 1
+
+
+def test_the_format_of_caches_is_read_without_the_model_libraries():
+    code = "import sys, backend.caching.files; sys.exit(bool({'diffusers', 'transformers'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
