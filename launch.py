@@ -133,8 +133,17 @@ def make_environment(venv: Path) -> None:
     for entry in venv.iterdir():
         if entry.name not in ("unfinished", "setup.lock"):
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    run_tool([sys.executable, "-m", "venv", str(venv)], "Making a Python environment in .venv ...")
+    run_tool([base_python(), "-m", "venv", "--without-pip", str(venv)], "Making a Python environment in .venv ...")
+    # In a step of its own, because venv keeps to itself why pip could not be brought.
+    run_tool([str(python_in(venv)), "-I", "-m", "ensurepip", "--default-pip"], "Bringing pip ...")
     (venv / "unfinished").unlink()
+
+
+def base_python() -> str:
+    """The Python outside of any environment: launch.sh prefers .venv's own, which cannot make .venv anew."""
+    name = "python.exe" if os.name == "nt" else f"bin/python{this_python()}"
+    base = Path(sys.base_prefix, name)
+    return str(base) if sys.prefix != sys.base_prefix and base.exists() else sys.executable
 
 
 @contextmanager
