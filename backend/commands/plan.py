@@ -37,6 +37,7 @@ def format_plan(plan: Plan) -> str:
         count = plan.dataset
         lines.append(f"dataset               {count.images:,} photos, {count.windows:,} windows of clips")
         lines.append(f"batches per epoch     {count.batches:,}, {count.items_with_repeats:,} items with repeats")
+        lines.append(f"still to be cached    {count.missing:,}")
     if plan.steps:
         lines.append(f"steps                 {plan.steps.total_steps:,} in {plan.steps.epochs:,} epochs")
     return "\n".join([*lines, *(f"{problem.severity}: {problem}" for problem in plan.problems)])

@@ -128,14 +128,6 @@ def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> Datas
         problems.append(
             Problem("the dataset has nothing to train on", hint="check its folders", option="dataset_config")
         )
-    if count.missing:
-        problems.append(
-            Problem(
-                f"{count.missing} of the dataset's photos and windows are not cached",
-                hint="run cache_latents and cache_text_encoder_outputs first",
-                option="dataset_config",
-            )
-        )
     return count
 
 

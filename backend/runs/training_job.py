@@ -6,7 +6,6 @@ import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from backend.config.configuration import Configuration, all_options
 from backend.config.dataset import read_dataset_file, write_dataset_file
@@ -26,8 +25,7 @@ def submit_training(
     needs: runs that must finish first, such as the caching of the dataset; what they will make may be missing still.
     Raises OptionError with every problem that keeps it from starting; then no folder is made.
     """
-    if not needs:
-        check_training(configuration)
+    check_training(configuration, files_may_be_missing=bool(needs))
     run = create_run_folder(workspace, configuration.saving.output_name)
     complete = complete_configuration(configuration, run=run, workspace=workspace)
     if _copy_dataset_file(complete.dataset.dataset_config, run):
@@ -44,9 +42,23 @@ def submit_training(
     return run
 
 
-def check_training(configuration: Configuration) -> None:
-    """Raise OptionError with every problem that keeps the training from starting."""
-    problems = make_plan(configuration).errors
+def check_training(configuration: Configuration, *, files_may_be_missing: bool = False) -> None:
+    """Raise OptionError with every problem that keeps the training from starting.
+
+    files_may_be_missing: another run will make models, dataset and caches before this one starts.
+    """
+    plan = make_plan(configuration)
+    problems = plan.errors
+    if files_may_be_missing:
+        problems = [problem for problem in problems if problem.option not in ("dit", "dataset_config")]
+    elif plan.dataset and plan.dataset.missing:
+        problems.append(
+            Problem(
+                f"{plan.dataset.missing} of the dataset's photos and windows are not cached",
+                hint="run cache_latents and cache_text_encoder_outputs first",
+                option="dataset_config",
+            )
+        )
     existing = _final_file(configuration)
     if existing is not None and existing.exists():
         problems.append(
@@ -60,20 +72,25 @@ def check_training(configuration: Configuration) -> None:
 
 def complete_configuration(configuration: Configuration, *, run: RunFolder, workspace: Path) -> Configuration:
     """The configuration with absolute paths, a seed, and the places of its files filled in."""
-    values = configuration.values()
-    absolute: dict[str, Any] = {
-        name: str(Path(values[name]).absolute())
-        for name, declared in all_options().items()
-        if declared.path and values[name] is not None
-    }
+    seed = configuration.schedule.seed
     return configuration.changed(
         **{
             "output_dir": str(run.checkpoints),
             "logging_dir": str(workspace.absolute() / "logs"),
-            **absolute,
-            "seed": random.SystemRandom().randrange(2**32) if values["seed"] is None else values["seed"],
+            **absolute_paths(configuration),
+            "seed": random.SystemRandom().randrange(2**32) if seed is None else seed,
         }
     )
+
+
+def absolute_paths(configuration: Configuration) -> dict[str, str]:
+    """The options that are paths and have a value, made absolute."""
+    values = configuration.values()
+    return {
+        name: str(Path(values[name]).absolute())
+        for name, declared in all_options().items()
+        if declared.path and values[name] is not None
+    }
 
 
 def launch_arguments(config_file: Path, configuration: Configuration) -> list[str]:

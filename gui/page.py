@@ -1,0 +1,26 @@
+"""The page: header and tabs; everything that lives on it is built by the files under tabs/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from gui.tabs.monitor import build_monitor
+from gui.tabs.tensorboard import build_tensorboard
+from gui.tabs.train import build_train
+
+
+def build_page(workspace: Path) -> gr.Blocks:
+    """The whole page for one workspace."""
+    with gr.Blocks(title="LoRA Loom", analytics_enabled=False) as page:
+        gr.HTML("<div id='loom-header'></div>", padding=False, elem_id="loom-header-block")
+        with gr.Tabs(elem_id="loom-tabs") as tabs:
+            with gr.Tab("Train", id="train"):
+                train = build_train(workspace, tabs)
+            with gr.Tab("Monitor", id="monitor"):
+                build_monitor()
+            with gr.Tab("TensorBoard", id="tensorboard"):
+                build_tensorboard()
+        page.load(train.show_on_load, outputs=train.outputs, show_progress="hidden", api_visibility="private")
+    return page
