@@ -12,6 +12,7 @@ from diffusers import AutoencoderKLHunyuanVideo
 from torch import Tensor
 
 from backend.errors import OptionError
+from backend.models.hunyuan_video.frame_causal_attention import FrameCausalMidBlock
 from backend.models.weight_files import fill_model, read_tensors, wrong_kind
 from backend.plan.weights_header import read_header
 
@@ -30,6 +31,8 @@ def load_vae(path: Path, *, device: str | torch.device, dtype: torch.dtype) -> A
     tensors = _without_prefix(read_tensors(path))
     with torch.device("meta"):
         vae = AutoencoderKLHunyuanVideo(**read_configuration(path, tensors))
+    for half in (vae.encoder, vae.decoder):
+        half.mid_block = FrameCausalMidBlock(half.mid_block)
     fill_model(vae, tensors, path=path, device=device, dtype=dtype)
     vae.use_framewise_encoding = False
     vae.use_framewise_decoding = False
