@@ -2,7 +2,7 @@
 rem Starts LoRA Loom: finds a Python 3.10 or newer and hands every argument to launch.py, where the work is done.
 setlocal DisableDelayedExpansion
 set "FOUND="
-for %%P in ("py -3" "python3" "python") do if not defined FOUND %%~P -c "import sys; sys.exit(sys.version_info < (3, 10))" >nul 2>nul && set "FOUND=%%~P"
+for %%P in ("py -3" "python3" "python") do call :consider %%P
 if not defined FOUND goto none
 %FOUND% "%~dp0launch.py" %*
 set "CODE=%ERRORLEVEL%"
@@ -15,3 +15,9 @@ rem After a double click the command line of the window ends with this file's na
 set "OPENED_BY=%cmdcmdline:"=%"
 if not "%CODE%"=="0" if /i "%OPENED_BY:~-11%"=="launch.bat " pause
 exit /b %CODE%
+
+:consider
+if defined FOUND exit /b
+%~1 -c "import sys; sys.exit(sys.version_info < (3, 10))" >nul 2>nul
+if "%ERRORLEVEL%"=="0" set "FOUND=%~1"
+exit /b
