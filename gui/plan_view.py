@@ -18,12 +18,14 @@ from backend.runs.training_job import launch_arguments
 
 def format_plan(plan: Plan) -> str:
     """The plan's problems and numbers."""
-    rows = [
-        ("Modules", f"{len(plan.trained):,} of {len(plan.decisions):,}"),
-        ("Trainable parameters", f"{plan.trainable_parameters:,}"),
-        ("Scale (alpha / rank)", f"{plan.scale:.4g}"),
-        ("LoRA file", format_bytes(plan.file_bytes)),
-    ]
+    rows = []
+    if plan.decisions:  # with an invalid pattern nothing is decided
+        rows += [
+            ("Modules", f"{len(plan.trained):,} of {len(plan.decisions):,}"),
+            ("Trainable parameters", f"{plan.trainable_parameters:,}"),
+            ("LoRA file", format_bytes(plan.file_bytes)),
+        ]
+    rows.append(("Scale (alpha / rank)", f"{plan.scale:.4g}"))
     if count := plan.dataset:
         rows += [
             ("Dataset", f"{count.images:,} photos · {count.windows:,} windows of clips"),
@@ -64,14 +66,20 @@ def format_commands(configuration: Configuration, *, workspace: Path) -> str:
 def _note(problem: Problem) -> str:
     label = "Error" if problem.severity == "error" else "Warning"
     sign = "✕" if problem.severity == "error" else "▲"
-    hint = f" <span class='loom-hint'>{escape(problem.hint)}</span>" if problem.hint else ""
+    hint = f" <span class='loom-hint'>{escape(_sentence(problem.hint))}.</span>" if problem.hint else ""
     link = ""
     if problem.option:
         link = f" <a href='#{escape(problem.option)}' data-option='{escape(problem.option)}'>Show</a>"
     return (
         f"<div class='loom-note loom-{problem.severity}' role='note'><span aria-label='{label}'>{sign}</span> "
-        f"{escape(problem.message)}.{hint}{link}</div>"
+        f"{escape(_sentence(problem.message))}.{hint}{link}</div>"
     )
+
+
+def _sentence(text: str) -> str:
+    """The text with a capital, unless it begins with a name that has to stay as it is."""
+    first_word = text.split(" ", 1)[0]
+    return text[:1].upper() + text[1:] if first_word.isalpha() else text
 
 
 def _quote(arguments: list[str]) -> str:

@@ -60,8 +60,9 @@ def build_train(workspace: Path, tabs: gr.Tabs) -> TrainTab:
     refresh = gr.Button("Refresh", elem_id="refresh-plan")  # clicked by script when a run ends; never shown
     shown: list[gr.components.Component] = [plan, toml, command]
 
+    # change, not input: Gradio reports a text that was pasted with the mouse only as the former
     gr.on(
-        [field.input for field in fields],
+        [field.change for field in fields],
         handlers.edit,
         inputs=fields,
         outputs=shown,
@@ -69,9 +70,7 @@ def build_train(workspace: Path, tabs: gr.Tabs) -> TrainTab:
         **EVENT_OPTIONS,
     )
     refresh.click(handlers.show, inputs=fields, outputs=shown, **EVENT_OPTIONS)
-    load.click(handlers.load_preset, inputs=[preset, *fields], outputs=[message, *fields], **EVENT_OPTIONS).then(
-        handlers.edit, inputs=fields, outputs=shown, **EVENT_OPTIONS
-    )
+    load.click(handlers.load_preset, inputs=[preset, *fields], outputs=[message, *fields], **EVENT_OPTIONS)
     save.click(
         handlers.save_preset, inputs=[preset_name, *fields], outputs=[message, preset, preset_name], **EVENT_OPTIONS
     )
