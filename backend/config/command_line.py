@@ -4,38 +4,47 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from backend.config import schema
-from backend.config.configuration import Configuration, all_options, expand_network_args, group_of_option, suggestion
+from backend.config.configuration import (
+    Configuration,
+    ExpandedValues,
+    all_options,
+    expand_network_args,
+    group_of_option,
+    suggestion,
+    unknown_option,
+)
 from backend.config.network_args import OPTIONS as IN_NETWORK_ARGS
 from backend.config.network_args import format_network_args
-from backend.config.options import Option
+from backend.config.options import Option, format_steps_or_ratio
 from backend.config.toml_file import read_values
 from backend.errors import OptionError, Problem
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises OptionError where argparse would end the program, with a suggestion for typos."""
+    """An argument parser that raises OptionError where argparse would end the program, and suggests names for typos."""
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(message, hint=f"{self.prog} --help lists all options")
 
-    def refuse_unknown(self, unknown: Iterable[str]) -> None:
-        """Raise OptionError for what `parse_known_args` left over."""
-        known = {name.lstrip("-"): None for name in self._option_string_actions}
-        unknown = list(unknown)
+    def problems_of(self, unknown: list[str]) -> list[Problem]:
+        """What to say about the arguments that `parse_known_args` left over."""
         flags = [text for text in unknown if text.startswith("--")]  # what follows an unknown flag is its value
-        problems = [
-            Problem(
-                f"there is no option {text.split('=')[0]}" if text.startswith("--") else f"{text!r} was not expected",
-                hint=suggestion(text.split("=")[0].lstrip("-"), known) or f"{self.prog} --help lists all options",
-            )
-            for text in flags or unknown
+        return [self._unknown_flag(text) for text in flags] or [
+            Problem(f"{text!r} was not expected", hint=f"{self.prog} --help lists all options") for text in unknown
         ]
-        if problems:
-            raise OptionError.of(problems)
+
+    def _unknown_flag(self, text: str) -> Problem:
+        name = text.split("=")[0].lstrip("-")
+        own = {flag.lstrip("-"): None for flag in self._option_string_actions}
+        found = unknown_option(name)
+        return replace(
+            found, message=found.message.replace(name, f"--{name}", 1), hint=suggestion(name, own) or found.hint
+        )
 
 
 def make_parser(command: str, *, description: str, groups: Iterable[str]) -> Parser:
@@ -64,17 +73,20 @@ def read_arguments(parser: Parser, arguments: list[str]) -> tuple[Configuration,
     Raises OptionError with every mistake in both.
     """
     parsed, unknown = parser.parse_known_args(arguments)
-    parser.refuse_unknown(unknown)
-    flags = {name: value for name, value in vars(parsed).items() if name in group_of_option() or name == "network_args"}
-    values, places = read_values(Path(parsed.config_file)) if "config_file" in parsed else ({}, {})
-    for given in (values, flags):
-        if "network_args" in given:
-            taken_apart, problems = expand_network_args(given, places)
-            if not problems:
-                given.clear()
-                given.update(taken_apart)
-    places = {name: place for name, place in places.items() if name not in flags}
-    return Configuration.from_values({**values, **flags}, places=places), parsed
+    problems = parser.problems_of(unknown)
+    file = ExpandedValues({}, {}, ())
+    try:
+        if "config_file" in parsed:
+            file = expand_network_args(*read_values(Path(parsed.config_file)))
+        flags = expand_network_args({name: value for name, value in vars(parsed).items() if _is_option(name)}, {})
+        problems += [*file.problems, *flags.problems]
+        places = {name: place for name, place in file.places.items() if name not in flags.values}
+        configuration = Configuration.from_values({**file.values, **flags.values}, places=places)
+    except OptionError as error:
+        problems += error.problems
+    if problems:
+        raise OptionError.of(problems)
+    return configuration, parsed
 
 
 def format_arguments(values: Mapping[str, Any]) -> list[str]:
@@ -87,6 +99,10 @@ def format_arguments(values: Mapping[str, Any]) -> list[str]:
     if strings := format_network_args(values):
         arguments += ["--network_args", *strings]
     return arguments
+
+
+def _is_option(name: str) -> bool:
+    return name in group_of_option() or name == "network_args"
 
 
 def _add_flag(section: argparse._ArgumentGroup, declared: Option, *, shown: bool) -> None:
@@ -109,8 +125,10 @@ def _help(declared: Option) -> str:
 
 
 def _format_flag(declared: Option, value: Any) -> list[str]:
+    flag = f"--{declared.name}"
     if declared.kind == "flag":
-        return [f"--{declared.name}" if value else f"--no_{declared.name}"]
+        return [flag if value else f"--no_{declared.name}"]
     if declared.kind == "list":
-        return [f"--{declared.name}", *value]
-    return [f"--{declared.name}", str(value)]
+        return [flag, *value]
+    text = format_steps_or_ratio(value) if declared.kind == "steps_or_ratio" else str(value)
+    return [f"{flag}={text}"] if text.startswith("-") else [flag, text]  # "-text" alone would be taken for a flag

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend.config import schema
 from backend.config.network_args import parse_assignments, parse_network_args
-from backend.config.options import Option, describe
+from backend.config.options import Option, OptionGroup, describe
 from backend.config.reference_options import MUSUBI_TUNER_OPTIONS
 from backend.errors import OptionError, Problem
 
@@ -41,24 +42,12 @@ class Configuration(BaseModel):
         into their own options. places: where each value was written, for the messages.
         Raises OptionError with every mistake: unknown names with a suggestion, wrong types, values out of limits.
         """
-        places = places or {}
-        known, problems = expand_network_args(values, places)
-        groups: dict[str, dict[str, Any]] = {key: {} for key in schema.GROUPS}
-        for name, value in known.items():
-            if name not in group_of_option():
-                problems.append(_unknown_name(name, places))
-            else:
-                groups[group_of_option()[name]][name] = _empty_to_none(name, value)
-        built = {}
-        for key, group in schema.GROUPS.items():
-            try:
-                built[key] = group(**groups[key])
-            except ValidationError as error:
-                problems += [_problem(details, places) for details in error.errors()]
-        problems += _combinations(built)
+        expanded = expand_network_args(values, places or {})
+        groups, problems = _build_groups(expanded)
+        problems += _combinations(groups)
         if problems:
             raise OptionError.of(problems)
-        return cls(**built)
+        return cls(**groups)
 
     def values(self) -> dict[str, Any]:
         """Option names and values, flat, in the order of the form; options without a value are None."""
@@ -87,19 +76,41 @@ def group_of_option() -> dict[str, str]:
     return found
 
 
-def expand_network_args(values: Mapping[str, Any], places: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+def check_values(values: Mapping[str, Any], *, places: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """These values converted and checked, each by itself: for a preset, which need not make sense alone.
+
+    Raises OptionError with every mistake, as `Configuration.from_values`.
+    """
+    expanded = expand_network_args(values, places or {})
+    groups, problems = _build_groups(expanded)
+    if problems:
+        raise OptionError.of(problems)
+    return {name: getattr(groups[group_of_option()[name]], name) for name in expanded.values}
+
+
+@dataclass(frozen=True)
+class ExpandedValues:
+    """Option values without `network_args`, where each was written, and what could not be taken apart."""
+
+    values: dict[str, Any]
+    places: dict[str, str]
+    problems: tuple[Problem, ...]
+
+
+def expand_network_args(values: Mapping[str, Any], places: Mapping[str, str]) -> ExpandedValues:
     """The values with the strings of `network_args` taken apart into options of their own.
 
     An option that is also given by itself wins over the one in `network_args`.
     """
-    expanded = {name: value for name, value in values.items() if name != "network_args"}
+    given = {name: value for name, value in values.items() if name != "network_args"}
     if values.get("network_args") is None:
-        return expanded, []
+        return ExpandedValues(given, dict(places), ())
+    place = places.get("network_args", "")
     try:
-        parsed = parse_network_args(values["network_args"], place=places.get("network_args", ""))
+        parsed = parse_network_args(values["network_args"], place=place)
     except OptionError as error:
-        return expanded, list(error.problems)
-    return {**parsed, **expanded}, []
+        return ExpandedValues(given, dict(places), error.problems)
+    return ExpandedValues({**parsed, **given}, {**(dict.fromkeys(parsed, place) if place else {}), **places}, ())
 
 
 def suggestion(name: str, names: Mapping[str, Any]) -> str:
@@ -108,8 +119,9 @@ def suggestion(name: str, names: Mapping[str, Any]) -> str:
     return f"did you mean {near[0]}?" if near else ""
 
 
-def _unknown_name(name: str, places: Mapping[str, str]) -> Problem:
-    where = f"{places[name]}: " if name in places else ""
+def unknown_option(name: str, *, place: str = "") -> Problem:
+    """What to say about a name that no option has."""
+    where = f"{place}: " if place else ""
     if name in MUSUBI_TUNER_OPTIONS:
         return Problem(
             f"{where}{name} is an option of musubi-tuner that LoRA Loom does not act on yet",
@@ -118,6 +130,24 @@ def _unknown_name(name: str, places: Mapping[str, str]) -> Problem:
         )
     hint = suggestion(name, group_of_option()) or "docs/options.md lists all options"
     return Problem(f"{where}there is no option {name}", hint=hint, option=name)
+
+
+def _build_groups(expanded: ExpandedValues) -> tuple[dict[str, OptionGroup], list[Problem]]:
+    """The groups whose options are right, each by itself, and what is wrong with the others."""
+    problems = list(expanded.problems)
+    own: dict[str, dict[str, Any]] = {key: {} for key in schema.GROUPS}
+    for name, value in expanded.values.items():
+        if name in group_of_option():
+            own[group_of_option()[name]][name] = _empty_to_none(name, value)
+        else:
+            problems.append(unknown_option(name, place=expanded.places.get(name, "")))
+    built = {}
+    for key, group in schema.GROUPS.items():
+        try:
+            built[key] = group(**own[key])
+        except ValidationError as error:
+            problems += [_problem(details, expanded.places) for details in error.errors()]
+    return built, problems
 
 
 def _empty_to_none(name: str, value: Any) -> Any:

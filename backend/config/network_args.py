@@ -72,7 +72,7 @@ def parse_assignments(strings: Iterable[str], *, option: str) -> dict[str, Any]:
 
 def _split(string: str, *, option: str) -> tuple[str, str]:
     name, equals, text = string.partition("=")
-    if not equals or not name.strip():
+    if not equals or not name.strip().isidentifier():
         raise OptionError(f"{option}: {string!r} has no name before an =", hint="wanted name=value", option=option)
     return name.strip(), text.strip()
 

@@ -11,7 +11,7 @@ import typing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
 Kind = Literal["flag", "integer", "number", "steps_or_ratio", "choice", "text", "list"]
@@ -25,6 +25,14 @@ class OptionGroup(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic would take true for 1 where a number is wanted."""
+        if isinstance(value, bool) and describe(cls, str(info.field_name)).kind != "flag":
+            raise ValueError("true and false are no numbers")
+        return value
 
     @classmethod
     def title(cls) -> str:
@@ -91,7 +99,7 @@ def describe(group: type[OptionGroup], name: str) -> Option:
 def parse_steps_or_ratio(value: Any) -> Any:
     """Steps (int) or a ratio of all steps (float) from what a user writes: 100, "100", 0.1, "10%".
 
-    As on musubi-tuner's command line, a whole number of at least 1 means steps and "%" a ratio; 0 means none.
+    As in musubi-tuner, the text "1" or "1.0" is one step, while the number 1.0 in a file is a ratio: all steps.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("wanted a number of steps, a ratio below 1, or a percentage such as 10%")
@@ -100,9 +108,13 @@ def parse_steps_or_ratio(value: Any) -> Any:
     if isinstance(value, str) and value.strip().endswith("%"):
         return _checked_ratio(float(value.strip()[:-1]) / 100)
     number = float(value)
-    if number == 0 or (number >= 1 and number == int(number)):
-        return int(number)
-    return _checked_ratio(number)
+    is_ratio = 0 < number < 1 or (number == 1 and isinstance(value, float))
+    return int(number) if not is_ratio and number.is_integer() else _checked_ratio(number)
+
+
+def format_steps_or_ratio(value: int | float) -> str:
+    """The text that `parse_steps_or_ratio` reads as this value: a ratio of 1.0 is "100%", for "1.0" is one step."""
+    return "100%" if isinstance(value, float) and value == 1 else str(value)
 
 
 StepsOrRatio = Annotated[int | float, BeforeValidator(parse_steps_or_ratio)]

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomlkit
+
 from backend.atomic_file import write_text
-from backend.config.configuration import Configuration, expand_network_args
-from backend.config.toml_file import flatten, format_toml, read_toml
+from backend.config.configuration import all_options, check_values
+from backend.config.toml_file import PRESET_TABLE, flatten, format_toml, read_toml
 from backend.errors import OptionError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "presets"
 WORKSPACE_MARK = "{workspace}"
 """Stands in shipped presets for the folder of the workspace."""
+
+UNSET_KEY = "unset"
+"""Names the options, in the table [preset], that loading the preset clears."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +50,22 @@ def find_preset(name: str, *, workspace: Path) -> Preset:
 def read_preset(preset: Preset, *, workspace: Path) -> dict[str, Any]:
     """The options that the preset holds, checked. Raises OptionError with every mistake in the file."""
     tables = read_toml(preset.path)
-    tables.pop("preset", None)
-    values, problems = expand_network_args(_fill_in(flatten(tables), workspace), {})
-    if problems:
-        raise OptionError.of(problems)
-    checked = Configuration.from_values(values, places=dict.fromkeys(values, preset.path.name)).values()
-    return {name: checked[name] for name in values}
+    unset = _table(tables.pop(PRESET_TABLE, {})).get(UNSET_KEY, [])
+    values = _fill_in(flatten(tables), workspace)
+    defaults = {name: declared.default for name, declared in all_options().items() if name in unset}
+    return {**defaults, **check_values(values, places=dict.fromkeys(values, preset.path.name))}
 
 
 def read_title(preset: Preset) -> tuple[str, str]:
     """The title and the description in the file's table [preset]; the name and "" where there are none."""
-    about = read_toml(preset.path).get("preset", {})
+    about = _table(read_toml(preset.path).get(PRESET_TABLE))
     return str(about.get("title", preset.name)), str(about.get("description", ""))
 
 
 def save_preset(name: str, values: Mapping[str, Any], *, workspace: Path) -> Preset:
     """Save option values as the user's preset of that name, over an older one.
 
+    TOML has no word for "no value", so options without one are listed by name: loading the preset clears them.
     Raises OptionError for a name that cannot be a file name on every system, or that a shipped preset has.
     """
     name = name.strip()
@@ -72,8 +76,20 @@ def save_preset(name: str, values: Mapping[str, Any], *, workspace: Path) -> Pre
     if any(preset.shipped and preset.name.casefold() == name.casefold() for preset in list_presets(workspace)):
         raise OptionError(f"{name} is a shipped preset", hint="choose another name")
     path = workspace / "presets" / f"{name}.toml"
-    write_text(path, format_toml(values))
+    unset = [name for name in values if values[name] is None or _is_left_out(name, values[name])]
+    about = tomlkit.dumps({PRESET_TABLE: {UNSET_KEY: unset}}) + "\n" if unset else ""
+    write_text(path, about + format_toml(values))
     return Preset(name, path, False)
+
+
+def _is_left_out(name: str, value: Any) -> bool:
+    """Whether a file says nothing of this value: `network_args` hold only what differs from the default."""
+    declared = all_options()[name]
+    return declared.network_arg and value == declared.default
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _fill_in(value: Any, workspace: Path) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+PRESET_TABLE = "preset"
+"""The table in which a preset tells of itself; it holds no options."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -53,11 +58,11 @@ def flatten(tables: Mapping[str, Any]) -> dict[str, Any]:
 def read_values(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Option names and values of a configuration file, and the place of each for messages.
 
-    As in musubi-tuner, the ending .toml may be left out.
+    As in musubi-tuner, the ending .toml may be left out. What a preset tells of itself is passed over.
     """
     if path.suffix != ".toml":
         path = path.with_name(path.name + ".toml")
-    values = flatten(read_toml(path))
+    values = flatten({name: table for name, table in read_toml(path).items() if name != PRESET_TABLE})
     return values, dict.fromkeys(values, path.name)
 
 
@@ -70,7 +75,7 @@ def read_configuration(path: Path) -> Configuration:
 def format_toml(values: Mapping[str, Any], *, title: str = "") -> str:
     """TOML text for option values, in sections, each option with its label as comment; None is left out.
 
-    Raises RuntimeError if the `toml` package, with which musubi-tuner reads, would read other values.
+    Raises OptionError for a text that the `toml` package, with which musubi-tuner reads, cannot read back.
     """
     document = tomlkit.document()
     if title:
@@ -81,13 +86,11 @@ def format_toml(values: Mapping[str, Any], *, title: str = "") -> str:
             if values.get(name) is not None and name not in IN_NETWORK_ARGS:
                 _add(table, name, values[name])
         if key == "network" and (strings := format_network_args(values)):
-            table.add("network_args", _array(strings))
+            table.add("network_args", _item("network_args", strings))
         if table:
             document.add(tomlkit.nl())
             document.add(key, table)
-    text = tomlkit.dumps(document).lstrip("\n")
-    _check_that_both_parsers_agree(text)
-    return text
+    return tomlkit.dumps(document).lstrip("\n")
 
 
 def write_configuration(path: Path, configuration: Configuration, *, title: str = "") -> None:
@@ -96,20 +99,39 @@ def write_configuration(path: Path, configuration: Configuration, *, title: str 
 
 
 def _add(table: Any, name: str, value: Any) -> None:
-    item = _array(value) if isinstance(value, list) else tomlkit.item(value)
+    item = _item(name, value)
     declared = all_options()[name]
     item.comment(f"{declared.label} [{declared.unit}]" if declared.unit else declared.label)
     table.add(name, item)
 
 
-def _array(strings: list[str]) -> Any:
-    """One text a line where there are several. Texts are written as literals where they can be: '\\d' stays '\\d'."""
+def _item(name: str, value: Any) -> Any:
+    """The value in the first of its spellings that both TOML parsers read alike."""
+    for item in _spellings(value):
+        text = f"{name} = {item.as_string()}"
+        with contextlib.suppress(ValueError, IndexError):  # both of which `toml` raises for what it does not understand
+            if tomllib.loads(text) == toml.loads(text) == {name: value}:
+                return item
+    raise OptionError(
+        f"{name} is {value!r}, a text that musubi-tuner's TOML parser cannot read",
+        hint="take out the unusual characters",
+        option=name,
+    )
+
+
+def _spellings(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        yield _array(tomlkit.item(text) for text in value)
+        if not any("'" in text or not text.isprintable() for text in value):
+            yield _array(tomlkit.string(text, literal=True) for text in value)
+        return
+    yield tomlkit.item(value)
+    if isinstance(value, str) and "'" not in value and value.isprintable():
+        yield tomlkit.string(value, literal=True)
+
+
+def _array(items: Iterable[Any]) -> Any:
+    """One text a line where there are several."""
     array = tomlkit.array()
-    for string in strings:
-        array.append(string)
-    return array.multiline(len(strings) > 1)
-
-
-def _check_that_both_parsers_agree(text: str) -> None:
-    if tomllib.loads(text) != toml.loads(text):
-        raise RuntimeError("musubi-tuner's TOML parser would read other values from this configuration")
+    array.extend(items)
+    return array.multiline(len(array) > 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from backend.atomic_file import replaced
 from backend.errors import ModelFileError, UserError
 from backend.plan.weights_header import kind_of_file, read_header
 
@@ -25,17 +25,14 @@ def save_lora(path: Path, state_dict: Mapping[str, Tensor], *, metadata: Mapping
     and replaces an older one at once. Raises UserError if it cannot be written.
     """
     tensors = {key: tensor.detach().to("cpu", dtype).contiguous() for key, tensor in state_dict.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # The legacy hash is defined on a file with the ss_ keys only: write and hash that, then the real one over it.
+    hashed = {key: value for key, value in metadata.items() if key.startswith("ss_")}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The legacy hash is defined on a file with the ss_ keys only: write and hash that, then the real one over it.
-        save_file(tensors, temporary, metadata={key: value for key, value in metadata.items() if key.startswith("ss_")})
-        save_file(tensors, temporary, metadata={**metadata, **_hashes(temporary)})
-        temporary.replace(path)
+        with replaced(path) as temporary:
+            save_file(tensors, temporary, metadata=hashed)
+            save_file(tensors, temporary, metadata={**metadata, **_hashes(temporary)})
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be written: {error}", hint="check the free space and the folder") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_lora(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
