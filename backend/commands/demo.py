@@ -1,0 +1,112 @@
+"""Make a small model family and a dataset to try everything with: `python -m backend demo [--train]`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from backend.atomic_file import write_bytes
+from backend.caching.progress import reported_outcome
+from backend.commands import cache_latents, cache_text_encoder_outputs
+from backend.commands.train import follow
+from backend.config.command_line import Parser
+from backend.config.configuration import Configuration
+from backend.config.presets import find_preset, read_preset
+from backend.errors import StoppedByUser
+from backend.runs.demo_folder import DemoFolder
+from backend.runs.status import Reporter
+from backend.runs.training_job import submit_training
+
+PRESET = "demo"
+
+
+def main(arguments: list[str]) -> int:
+    """Make the demo, or what is missing of it. Returns 0, with --train the exit code of the training."""
+    parser = Parser(prog="python -m backend demo", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--workspace", type=Path, default=Path("workspace"), help="folder that the demo is made in")
+    parser.add_argument("--train", action="store_true", help="then train a LoRA with the preset Demo")
+    options = parser.parse_args(arguments)
+    reporter = Reporter.from_environment()
+    with reported_outcome(reporter):
+        make_demo(options.workspace, reporter=reporter)
+    return train_demo(options.workspace) if options.train else 0
+
+
+def make_demo(workspace: Path, *, reporter: Reporter) -> None:
+    """Make models and dataset and cache them. What is there and whole is left alone.
+
+    Files are compared with what they should hold; if one is missing or differs, nothing is known of the caches, which
+    are made anew. Raises StoppedByUser if the run is asked to stop.
+    """
+    demo = DemoFolder.of(workspace)
+    demo.path.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(demo.lock_file):
+        if not demo.is_whole():
+            _write_files(demo, reporter)
+            _cache(demo, workspace=workspace, reporter=reporter)
+            demo.mark_as_whole()
+    print(f"the demo is ready: {demo.path}", flush=True)
+
+
+def train_demo(workspace: Path) -> int:
+    """Train with the preset Demo, following the log, and say where the results lie. Returns the exit code."""
+    run = submit_training(_preset(workspace), workspace=workspace, foreground=True)
+    code = follow(run)
+    status = run.status()
+    if status is not None:
+        print(f"LoRA:  {', '.join(status.files) or 'none was saved'}")
+        print(f"logs:  {status.log_folder}")
+    return code
+
+
+def _write_files(demo: DemoFolder, reporter: Reporter) -> None:
+    reporter.update(phase="loading", message="making the demo's models")
+    wanted = dict(_files(demo))
+    _stop_if_asked(reporter)
+    other = [path for path, content in wanted.items() if not _holds(path, content)]
+    if other:
+        shutil.rmtree(demo.caches, ignore_errors=True)
+    for path in other:
+        write_bytes(path, wanted[path])
+    print(f"demo: {len(wanted)} files of models and media, {len(other)} of them made now", flush=True)
+
+
+def _files(demo: DemoFolder) -> Iterator[tuple[Path, bytes]]:
+    """Every file of the demo but the caches, with what it holds."""
+    from backend.demo import dataset, models  # with diffusers and transformers it takes seconds to import
+
+    captions = dataset.captions()
+    yield demo.transformer, models.make_transformer()
+    yield demo.vae, models.make_vae()
+    yield from ((demo.llama / name, content) for name, content in models.make_llama(captions).items())
+    yield from ((demo.clip / name, content) for name, content in models.make_clip(captions).items())
+    yield from ((demo.photos / name, content) for name, content in dataset.media_files("photos").items())
+    yield from ((demo.clips / name, content) for name, content in dataset.media_files("clips").items())
+    yield demo.dataset_file, dataset.dataset_file(demo)
+
+
+def _cache(demo: DemoFolder, *, workspace: Path, reporter: Reporter) -> None:
+    """Cache with the dtypes of the preset, by the commands that everybody uses."""
+    reporter.update(phase="caching")
+    options = _preset(workspace)
+    settings = {"device": options.caching.device, "batch_size": None, "skip_existing": True, "reporter": reporter}
+    cache_latents.run(demo.dataset_file, demo.vae, vae_dtype=options.model.vae_dtype, **settings)
+    cache_text_encoder_outputs.run(
+        demo.dataset_file, demo.llama, demo.clip, text_encoder_dtype=options.model.text_encoder_dtype, **settings
+    )
+
+
+def _preset(workspace: Path) -> Configuration:
+    return Configuration.from_values(read_preset(find_preset(PRESET, workspace=workspace), workspace=workspace))
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
+
+
+def _stop_if_asked(reporter: Reporter) -> None:
+    if reporter.is_requested("stop"):
+        raise StoppedByUser("stopped before the demo was whole; it goes on where it was")

@@ -1,0 +1,93 @@
+"""The demo in a workspace: where its models, dataset and caches lie, and whether all of it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.runs.status import read_json, write_json
+
+VERSION = 1
+"""Counted up whenever the models or media of the demo change, so that an older demo is made anew."""
+
+
+@dataclass(frozen=True)
+class DemoFolder:
+    """The places of the demo's files. made.json is written last: it tells what a whole demo consists of."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, workspace: Path) -> DemoFolder:
+        return cls(workspace.absolute() / "demo")
+
+    @property
+    def transformer(self) -> Path:
+        return self.path / "models" / "transformer.safetensors"
+
+    @property
+    def vae(self) -> Path:
+        return self.path / "models" / "vae.safetensors"
+
+    @property
+    def llama(self) -> Path:
+        return self.path / "models" / "llama"
+
+    @property
+    def clip(self) -> Path:
+        return self.path / "models" / "clip"
+
+    @property
+    def photos(self) -> Path:
+        return self.path / "photos"
+
+    @property
+    def clips(self) -> Path:
+        return self.path / "clips"
+
+    @property
+    def caches(self) -> Path:
+        return self.path / "cache"
+
+    @property
+    def dataset_file(self) -> Path:
+        return self.path / "dataset.toml"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.path / "make.lock"
+
+    @property
+    def mark_file(self) -> Path:
+        return self.path / "made.json"
+
+    def is_whole(self) -> bool:
+        """Whether this version of the demo was made here to its end, and every file still has its size."""
+        mark = read_json(self.mark_file)
+        if mark is None or mark.get("version") != VERSION or mark.get("folder") != str(self.path):
+            return False  # dataset.toml names the folder, so a workspace that was moved needs another one
+        sizes = mark.get("sizes", {})
+        return self.dataset_file.is_file() and all(_size(self.path / name) == size for name, size in sizes.items())
+
+    def mark_as_whole(self) -> None:
+        """Write down what lies here; dataset.toml is left out, so that a user may edit it."""
+        sizes = {path.relative_to(self.path).as_posix(): _size(path) for path in self._files()}
+        write_json(self.mark_file, {"version": VERSION, "folder": str(self.path), "sizes": sizes})
+
+    def _files(self) -> Iterator[Path]:
+        for folder in (self.transformer.parent, self.photos, self.clips, self.caches):
+            files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+            yield from sorted(files)
+
+
+def demo_is_ready(workspace: Path) -> bool:
+    """Whether the preset Demo can be used at once. Quick: file sizes are looked at, nothing is read."""
+    return DemoFolder.of(workspace).is_whole()
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
