@@ -22,6 +22,7 @@ from gui import tensorboard
 from gui.events import run_events
 from gui.files import workspace_file
 from gui.guard import Guard
+from gui.run_actions import stop_run
 from gui.tensorboard import TensorBoard
 
 ASSETS_PATH = "/loom"
@@ -131,6 +132,7 @@ def _routes() -> list[BaseRoute]:
     mimetypes.add_type("text/javascript", ".js")  # Windows' registry may call it text/plain, which no browser runs
     return [
         Route("/events/run", run_events),
+        Route("/runs/{name}/stop", stop_run, methods=["POST"]),
         Route("/files/{path:path}", workspace_file),
         Route(tensorboard.PATH, _to_tensorboard_folder),
         Route(tensorboard.PATH + "/{path:path}", _tensorboard, methods=["GET", "HEAD", "POST"]),
