@@ -31,7 +31,7 @@ def find_media(workspace: Path, relative: str) -> Path | None:
     """The file, links followed, if it is a picture or a clip and lies inside the workspace; else None."""
     try:
         path = (workspace / relative).resolve(strict=True)
-    except (OSError, ValueError):  # missing, a loop of links, a NUL in the name
+    except (OSError, ValueError, RuntimeError):  # missing, a NUL in the name, a loop of links (before Python 3.13)
         return None
     is_inside = path.is_relative_to(workspace.resolve())
     return path if is_inside and path.suffix.lower() in MEDIA_TYPES and path.is_file() else None

@@ -46,7 +46,8 @@ class RunFeed:
     Events, each with JSON data:
       run      {"run": folder name, "kind", "name"}   what follows is of this run, from its beginning; {"run": null} if
                                                       there is none. At the start and when the run changes.
-      status   {"run", "state", ...status.json}       at the start and after each change
+      status   {"run", "state", "stop_requested": Unix time or null, "exit": exit.json or null, ...status.json}
+                                                      at the start and after each change
       metrics  [{"step": ..., ...}, ...]              new lines of metrics.jsonl; NaN and infinity are null
       log      {"offset", "end", "text"}              new text of train.log, `\\r` as it is: bytes offset..end
     """
@@ -94,7 +95,13 @@ class RunFeed:
 
     def _status_news(self, run: RunFolder) -> list[str]:
         status = run.status()
-        told = {"run": run.name, "state": run.state().value, **(asdict(status) if status else {})}
+        told = {
+            "run": run.name,
+            "state": run.state().value,
+            "stop_requested": run.requested_at("stop"),
+            "exit": run.exit_record(),
+            **(asdict(status) if status else {}),
+        }
         text = _to_json(told)
         if text == self._status:
             return []

@@ -136,6 +136,7 @@ def _routes() -> list[BaseRoute]:
         Route("/files/{path:path}", workspace_file),
         Route(tensorboard.PATH, _to_tensorboard_folder),
         Route(tensorboard.PATH + "/{path:path}", _tensorboard, methods=["GET", "HEAD", "POST"]),
+        Route("/font-roboto/{name}", _to_tensorboard_font),
         Mount(ASSETS_PATH, _Assets(directory=Path(__file__).parent / "assets")),
         *(Route(path, _closed) for path in CLOSED_PATHS),
     ]
@@ -157,6 +158,11 @@ async def _tensorboard(request: Request) -> Response:
 
 async def _to_tensorboard_folder(request: Request) -> Response:
     return RedirectResponse(f"{tensorboard.PATH}/")
+
+
+async def _to_tensorboard_font(request: Request) -> Response:
+    # TensorBoard's style sheet forgets the path prefix when it names its fonts.
+    return RedirectResponse(f"{tensorboard.PATH}{request.url.path}")
 
 
 async def _closed(request: Request) -> Response:

@@ -6,10 +6,12 @@ import asyncio
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 from starlette.background import BackgroundTask
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
@@ -22,27 +24,35 @@ class TensorBoardError(Exception):
     """TensorBoard does not start; the message says how it ended and the last lines of its log."""
 
 
+def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class TensorBoard:
     """A TensorBoard process on a free loopback port: started when first wanted, started again when it has died.
 
     logs: the folder of event files, made if missing. output: the file that its stdout and stderr go to.
+    find_port: a port to try, asked again if it turns out to be taken.
     """
 
-    def __init__(self, logs: Path, *, output: Path) -> None:
+    def __init__(self, logs: Path, *, output: Path, find_port: Callable[[], int] = free_port) -> None:
         self.logs = logs.resolve()
         self.output = output
         self.process: subprocess.Popen[bytes] | None = None
-        self._address = ""
-        self._starting = asyncio.Lock()
+        self._find_port = find_port
+        self._starting: asyncio.Task[str] | None = None
         # The system's proxy settings are for the internet, not for the loopback.
         self._client = httpx.AsyncClient(timeout=httpx.Timeout(120.0, connect=5.0), trust_env=False)
 
     async def address(self) -> str:
         """`http://127.0.0.1:PORT` of a TensorBoard that answers; raises TensorBoardError."""
-        async with self._starting:
-            if self.process is None or self.process.poll() is not None:
-                await self._start()
-            return self._address
+        has_started = self._starting is not None and self._starting.done()
+        if self._starting is None or (has_started and self.process.poll() is not None):
+            self._starting = asyncio.create_task(self._start())
+        return await asyncio.shield(self._starting)  # it goes on for the others when one page no longer waits
 
     async def proxy(self, request: Request) -> Response:
         """TensorBoard's answer to a request for the page's own /tensorboard/..., streamed as it comes."""
@@ -52,9 +62,10 @@ class TensorBoard:
                 answer = await self._ask(request, body)
             except TensorBoardError as error:
                 return PlainTextResponse(f"{error}\n", status_code=503)
-            except httpx.TransportError as error:  # it may have died since; address() starts it again
+            except httpx.TransportError as error:
                 if is_last_try:
                     return PlainTextResponse(f"TensorBoard does not answer: {error!r}\n", status_code=502)
+                await asyncio.sleep(0.5)  # if it is dying, it is dead by then, and address() starts it again
             else:
                 return _streamed(answer)
         raise AssertionError("unreachable")
@@ -66,16 +77,17 @@ class TensorBoard:
 
     async def _ask(self, request: Request, body: bytes) -> httpx.Response:
         url = httpx.URL(await self.address()).copy_with(raw_path=_raw_target(request))
-        outgoing = self._client.build_request(request.method, url, headers=_request_headers(request), content=body)
+        outgoing = self._client.build_request(
+            request.method, url, headers=forwarded_headers(request.headers), content=body
+        )
         return await self._client.send(outgoing, stream=True)
 
-    async def _start(self) -> None:
+    async def _start(self) -> str:
         for _ in range(PORTS_TO_TRY):  # between finding a free port and using it, another program may take it
-            port = _free_port()
+            port = self._find_port()
             self._launch(port)
             if await self._answers(port):
-                self._address = f"http://127.0.0.1:{port}"
-                return
+                return f"http://127.0.0.1:{port}"
         raise TensorBoardError(self._failure())
 
     def _launch(self, port: int) -> None:
@@ -97,7 +109,7 @@ class TensorBoard:
         give_up = asyncio.get_running_loop().time() + START_TIMEOUT_S
         while self.process.poll() is None:
             try:
-                await self._client.get(f"http://127.0.0.1:{port}{PATH}/data/environment")
+                await self._client.get(f"http://127.0.0.1:{port}{PATH}/data/environment", timeout=2.0)
             except httpx.TransportError:
                 await asyncio.sleep(0.1)
             else:
@@ -121,6 +133,14 @@ class TensorBoard:
             self.process.wait()
 
 
+def forwarded_headers(headers: Headers) -> list[tuple[str, str]]:
+    """The headers of a request for the page that TensorBoard gets to see."""
+    kept = [(name, value) for name, value in headers.items() if name not in _KEPT_FROM_TENSORBOARD]
+    if "accept-encoding" not in headers:
+        kept.append(("accept-encoding", "identity"))  # else httpx asks for gzip, which this client does not expect
+    return kept
+
+
 # RFC 9110, 7.6.1: these concern one connection only.
 _HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"} | {
     "proxy-authenticate",
@@ -136,13 +156,6 @@ def _raw_target(request: Request) -> bytes:
     return path + b"?" + query if query else path
 
 
-def _request_headers(request: Request) -> list[tuple[str, str]]:
-    headers = [(name, value) for name, value in request.headers.items() if name not in _KEPT_FROM_TENSORBOARD]
-    if "accept-encoding" not in request.headers:
-        headers.append(("accept-encoding", "identity"))  # else httpx asks for gzip, which this client does not expect
-    return headers
-
-
 def _streamed(answer: httpx.Response) -> StreamingResponse:
     # Raw: as compressed by TensorBoard, for the browser to unpack.
     response = StreamingResponse(answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose))
@@ -150,12 +163,6 @@ def _streamed(answer: httpx.Response) -> StreamingResponse:
         (name.lower(), value) for name, value in answer.headers.raw if name.lower().decode() not in _HOP_BY_HOP
     ]
     return response
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _own_group() -> dict[str, object]:

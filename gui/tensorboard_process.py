@@ -7,7 +7,6 @@ closes that end, on Linux, Windows and macOS alike; TensorBoard's data server is
 from __future__ import annotations
 
 import os
-import sys
 import threading
 
 
@@ -20,7 +19,8 @@ def main() -> None:
 
 
 def _end_with_standard_input() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not through sys.stdin, whose lock Python wants for itself when it ends in another way
+        pass
     os._exit(0)
 
 

@@ -31,8 +31,10 @@ class RunningPage:
         assert ready.wait(60)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False)
 
-    def close(self) -> None:
-        self.client.close()
+    def requests_in_progress(self) -> int:
+        return len(self._server.server_state.tasks)
+
+    def stop(self) -> None:
         self._server.should_exit = True
         self._thread.join(30)
         assert not self._thread.is_alive()
@@ -54,4 +56,5 @@ def serve_page(tmp_path: Path) -> Iterator[Callable[..., RunningPage]]:
 
     yield serve
     for page in pages:
-        page.close()
+        page.stop()
+        page.client.close()

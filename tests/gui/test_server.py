@@ -1,0 +1,79 @@
+import base64
+import re
+from pathlib import Path
+
+from gui.server import CLOSED_PATHS
+
+LOGIN = {"authorization": "Basic " + base64.b64encode(b"me:secret").decode()}
+
+
+def test_the_page_and_its_scripts_come_from_one_address(serve_page):
+    client = serve_page().client
+    page = client.get("/")
+    assert '"title":"Tiny"' in page.text
+    script = re.search(r'src="\./(assets/[^"]+\.js)"', page.text).group(1)
+    assert "javascript" in client.get(f"/{script}").headers["content-type"]
+
+
+def test_a_handler_of_the_page_answers_over_its_queue(serve_page):
+    client = serve_page().client
+    event = client.post("/gradio_api/call/greet", json={"data": ["Ada"]}).json()["event_id"]
+    assert 'data: ["Hello Ada"]' in client.get(f"/gradio_api/call/greet/{event}").text
+
+
+def test_the_queue_sleeps_longer_than_gradios_own_millisecond(serve_page):
+    page = serve_page()
+    gradio_application = page.application.routes[-1].app
+    assert gradio_application.get_blocks()._queue.sleep_when_free == 0.05
+
+
+def test_what_shows_others_the_work_of_the_user_is_closed(serve_page):
+    client = serve_page().client
+    for path in [*CLOSED_PATHS, "/monitoring/summary", "/docs", "/redoc"]:
+        for end in ("", "/"):
+            answer = client.get(path.replace("{rest:path}", "x") + end, follow_redirects=True)
+            assert (path, answer.status_code) in [(path, 403), (path, 404)]
+
+
+def test_the_login_covers_every_route(serve_page):
+    client = serve_page(login="me:secret").client
+    paths = [
+        "/",
+        "/config",
+        "/gradio_api/info",
+        "/events/run",
+        "/files/a.png",
+        "/tensorboard/",
+        "/loom/x.js",
+        "/theme.css",
+    ]
+    assert [client.get(path).status_code for path in paths] == [401] * len(paths)
+    assert client.post("/gradio_api/upload", files={"files": b"x"}).status_code == 401
+    assert client.get("/", headers=LOGIN).status_code == 200
+    assert client.get("/tensorboard/data/environment", headers=LOGIN).status_code == 200
+
+
+def test_hostile_requests_reach_nothing_of_gradio(serve_page):
+    client = serve_page().client
+    upload = client.post("/gradio_api/upload", files={"files": b"x"}, headers={"origin": "http://other.example"})
+    assert upload.status_code == 403
+    assert client.get("/config", headers={"host": "rebound.example"}).status_code == 403
+
+
+def test_the_files_of_the_machine_are_not_served(serve_page, tmp_path):
+    (tmp_path / "draft.toml").write_text("private")
+    client = serve_page().client
+    for path in [tmp_path / "draft.toml", "/etc/passwd", "requirements.txt", "app.py"]:
+        answer = client.get(f"/gradio_api/file={path}")
+        assert answer.status_code in (403, 404)
+
+
+def test_scripts_of_the_page_are_modules_that_the_browser_checks_for_changes(serve_page):
+    client = serve_page().client
+    script = next((Path(__file__).parents[2] / "gui" / "assets").glob("*.js"))
+    answer = client.get(f"/loom/{script.name}")
+    assert "javascript" in answer.headers["content-type"]
+    assert answer.headers["cache-control"] == "no-cache"
+    again = client.get(f"/loom/{script.name}", headers={"if-none-match": answer.headers["etag"]})
+    assert (answer.content, again.status_code) == (script.read_bytes(), 304)
+    assert client.get("/loom/%2e%2e/server.py").status_code == 404
