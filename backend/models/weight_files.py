@@ -4,71 +4,91 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
-from backend.errors import ModelFileError
+from backend.errors import ModelFileError, Problem
 from backend.plan.weights_header import DOWNLOAD_AGAIN, kind_of_file, read_header, size_of_file
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a .safetensors file, or of a .pt / .bin file without running any code in it.
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of PyTorch's own format, by name.
 
-    The tensors lie in mapped memory, so that only those that are used are read from the disk. A state dict that a
-    checkpoint holds under `state_dict` is unwrapped. Raises ModelFileError if the file is missing or damaged.
+    They lie in mapped memory: only what is used is read from the disk. Of a PyTorch file no code is run, and the outer
+    keys `module` (the released transformer) and `state_dict` are unwrapped. Raises ModelFileError if the file is
+    missing, damaged, or holds something else.
     """
     if path.suffix.lower() == ".safetensors":
         read_header(path)  # tells what is wrong with a file in words
-        return load_file(path)
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ModelFileError(f"{path}: damaged ({error})", hint=DOWNLOAD_AGAIN) from error
     size_of_file(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise ModelFileError(f"{path}: cannot be read as a PyTorch weights file", hint=DOWNLOAD_AGAIN) from error
-    if isinstance(content, Mapping):
-        content = content.get("state_dict", content)
-    if not isinstance(content, Mapping):
-        raise ModelFileError(f"{path}: holds a {type(content).__name__}, wanted tensors by name")
-    return {name: tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
+    for outer in ("module", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(outer), Mapping):
+            content = content[outer]
+    if not isinstance(content, Mapping) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+        raise ModelFileError(f"{path}: holds something else than named tensors, alone or under the key 'module'")
+    return dict(content)
 
 
 def fill_model(
-    model: nn.Module, tensors: Mapping[str, torch.Tensor], *, path: Path, device: str | torch.device, dtype: torch.dtype
+    model: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    path: Path,
+    device: str | torch.device,
+    dtype: torch.dtype | None,
 ) -> None:
-    """Give a model (which may lie on the meta device) exactly these weights, on `device` and in `dtype`.
+    """Give a model (which may lie on the meta device) exactly these weights, frozen and in eval mode.
 
-    Raises ModelFileError naming the first missing, unknown or misshapen tensors.
+    dtype: None keeps that of each tensor. Raises ModelFileError with a problem for missing, one for unexpected and one
+    for misshapen tensors.
     """
     check_names_and_shapes(model.state_dict(), tensors, path=path)
-    placed = {name: tensor.to(device=device, dtype=dtype) for name, tensor in tensors.items()}
+    placed = {name: tensor.to(device=device, dtype=dtype or tensor.dtype) for name, tensor in tensors.items()}
     model.load_state_dict(placed, assign=True)
     model.eval().requires_grad_(False)
 
 
-def check_names_and_shapes(
-    wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], *, path: Path
-) -> None:
-    """Raises ModelFileError unless both have the same names with the same shapes."""
+def check_names_and_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], *, path: Path) -> None:
+    """Raise ModelFileError unless both have the same names with the same shapes."""
+    missing = [name for name in wanted if name not in found]
+    unexpected = [name for name in found if name not in wanted]
     misshapen = [
         f"{name} {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
         if name in found and found[name].shape != tensor.shape
     ]
-    faults = [
-        f"{len(names)} {what} ({_first(names)})"
-        for what, names in (
-            ("missing", [name for name in wanted if name not in found]),
-            ("unknown", [name for name in found if name not in wanted]),
-            ("of another shape", misshapen),
-        )
+    scaled_hint = "fp8 files with scales are not supported, use the bf16 file" if _has_scales(unexpected) else ""
+    kinds = (
+        (missing, "missing", DOWNLOAD_AGAIN),
+        (unexpected, "unexpected", scaled_hint),
+        (misshapen, "of another shape", ""),
+    )
+    problems = [
+        Problem(f"{path}: {len(names)} of {len(wanted)} tensors {what}: {some(names)}", hint)
+        for names, what, hint in kinds
         if names
     ]
-    if faults:
-        raise ModelFileError(f"{path}: {len(found)} tensors where {len(wanted)} are wanted: {'; '.join(faults)}")
+    if problems:
+        raise ModelFileError.of(problems)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first three names, and a sign that there are more."""
+    shown = ", ".join(names[:3])
+    return f"{shown}, …" if len(names) > 3 else shown
 
 
 def wrong_kind(path: Path, names: Iterable[str], *, wanted: str) -> ModelFileError:
@@ -76,5 +96,5 @@ def wrong_kind(path: Path, names: Iterable[str], *, wanted: str) -> ModelFileErr
     return ModelFileError(f"{path}: this is a file of kind '{kind_of_file(list(names))}', wanted: {wanted}")
 
 
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+def _has_scales(names: Collection[str]) -> bool:
+    return any(name.endswith(("scale_weight", "weight_scale", "scaled_fp8")) for name in names)
