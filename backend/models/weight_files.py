@@ -16,6 +16,9 @@ from backend.errors import ModelFileError, Problem
 from backend.plan.weights_header import DOWNLOAD_AGAIN, kind_of_file, read_header, size_of_file
 
 
+SCALED_FP8 = "fp8 files with scales are not supported, choose the bf16 file"
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors file, or of PyTorch's own format, by name.
 
@@ -70,14 +73,13 @@ def check_names_and_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, Ten
         for name, tensor in wanted.items()
         if name in found and found[name].shape != tensor.shape
     ]
-    scaled_hint = "fp8 files with scales are not supported, use the bf16 file" if _has_scales(unexpected) else ""
     kinds = (
         (missing, "missing", DOWNLOAD_AGAIN),
-        (unexpected, "unexpected", scaled_hint),
+        (unexpected, "unexpected", SCALED_FP8 if _has_scales(unexpected) else ""),
         (misshapen, "of another shape", ""),
     )
     problems = [
-        Problem(f"{path}: {len(names)} of {len(wanted)} tensors {what}: {some(names)}", hint)
+        Problem(f"{path}: {len(names)} {'tensor is' if len(names) == 1 else 'tensors are'} {what}: {some(names)}", hint)
         for names, what, hint in kinds
         if names
     ]

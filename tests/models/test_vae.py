@@ -133,7 +133,7 @@ def test_a_missing_tensor_is_named(tmp_path):
     weights = load_file(MODEL)
     del weights["quant_conv.bias"]
     save_file(weights, tmp_path / "vae.safetensors")
-    with pytest.raises(ModelFileError, match="1 of 180 tensors missing: quant_conv.bias"):
+    with pytest.raises(ModelFileError, match=r"1 tensor is missing: quant_conv\.bias"):
         load_vae(tmp_path / "vae.safetensors", device="cpu", dtype=torch.float32)
 
 

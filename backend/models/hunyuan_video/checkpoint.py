@@ -19,7 +19,7 @@ def load_transformer(
 ) -> HunyuanVideoTransformer:
     """The transformer with the weights of a file, frozen, in eval mode. dtype: None keeps the file's.
 
-    Any size of the family: the file's shapes tell which; a common prefix of the names is cut off. Raises ModelFileError,
+    Any size of the family: the shapes tell which; a common prefix of the names is cut off. Raises ModelFileError,
     before any weight is read, for a file that is missing, damaged, of another kind, or lacks a tensor.
     """
     path = Path(path)
