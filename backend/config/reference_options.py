@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MUSUBI_TUNER_OPTIONS = frozenset(
     """
+    config_file dataset_config
     sdpa flash_attn sage_attn xformers flash3 split_attn
     compile compile_backend compile_mode compile_dynamic compile_fullgraph compile_cache_size_limit
     cuda_allow_tf32 cuda_cudnn_benchmark dynamo_backend dynamo_mode dynamo_fullgraph dynamo_dynamic

@@ -1,0 +1,144 @@
+"""A whole set of option values, and everything that can be wrong with it."""
+
+import pytest
+
+from backend.config.configuration import Configuration, all_options, check_values, group_of_option
+from backend.errors import OptionError
+
+
+def problems_of(**values):
+    with pytest.raises(OptionError) as raised:
+        Configuration.from_values(values)
+    return [str(problem) for problem in raised.value.problems]
+
+
+def test_options_find_their_group_by_their_name():
+    configuration = Configuration.from_values({"network_dim": 16, "seed": 0, "exclude_patterns": [".*"]})
+    assert configuration.network.network_dim == 16
+    assert configuration.schedule.seed == 0
+    assert configuration.network.exclude_patterns == [".*"]
+    assert configuration.optimizer == Configuration().optimizer
+
+
+def test_values_hold_every_option_and_make_the_same_configuration_again():
+    configuration = Configuration.from_values({"network_dim": 16, "verbose": True, "lr_scheduler": "cosine"})
+    values = configuration.values()
+    assert list(values) == list(all_options()) == list(group_of_option())
+    assert Configuration.from_values(values) == configuration
+
+
+def test_zero_false_and_an_empty_list_are_kept():
+    configuration = Configuration.from_values({"max_grad_norm": 0, "network_alpha": 0, "optimizer_args": []})
+    assert configuration.optimizer.max_grad_norm == 0
+    assert configuration.network.network_alpha == 0
+    assert configuration.optimizer.optimizer_args == []
+
+
+def test_texts_are_converted_where_that_is_unambiguous():
+    configuration = Configuration.from_values({"learning_rate": "1e-4", "network_dim": "8", "verbose": "true"})
+    assert configuration.optimizer.learning_rate == 1e-4
+    assert configuration.network.network_dim == 8
+    assert configuration.network.verbose is True
+
+
+def test_an_empty_text_clears_an_option_that_need_not_be_given():
+    assert Configuration.from_values({"max_train_epochs": "", "dit": " "}) == Configuration()
+
+
+def test_a_ratio_of_all_steps_survives_a_change_of_something_else():
+    configuration = Configuration.from_values({"lr_warmup_steps": "100%", "lr_scheduler": "linear"})
+    changed = configuration.changed(seed=1)
+    assert isinstance(changed.schedule.lr_warmup_steps, float) and changed.schedule.lr_warmup_steps == 1.0
+
+
+def test_network_args_are_taken_apart():
+    configuration = Configuration.from_values(
+        {"network_args": ["loraplus_lr_ratio=4", "exclude_patterns=[r'.*=.*']", "verbose=True"]}
+    )
+    assert configuration.network.loraplus_lr_ratio == 4
+    assert configuration.network.exclude_patterns == [".*=.*"]
+    assert configuration.network.verbose is True
+
+
+def test_an_option_given_by_itself_wins_over_network_args():
+    configuration = Configuration.from_values({"network_args": ["loraplus_lr_ratio=4"], "loraplus_lr_ratio": 8})
+    assert configuration.network.loraplus_lr_ratio == 8
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"network_dmi": 4}, "there is no option network_dmi (did you mean network_dim?)"),
+        ({"xyzzy": 4}, "there is no option xyzzy (docs/options.md lists all options)"),
+        (
+            {"blocks_to_swap": 20},
+            "blocks_to_swap is an option of musubi-tuner that LoRA Loom does not act on yet "
+            "(take it out; the run would not do what it says)",
+        ),
+        ({"network_dim": 0}, "Rank (network_dim) is 0 (wanted a whole number, at least 1)"),
+        ({"network_dim": 4.5}, "Rank (network_dim) is 4.5 (wanted a whole number, at least 1)"),
+        ({"network_dim": True}, "Rank (network_dim) is True (wanted a whole number, at least 1)"),
+        ({"network_dim": ""}, "Rank (network_dim) is nothing (wanted a whole number, at least 1)"),
+        ({"network_dim": None}, "Rank (network_dim) is nothing (wanted a whole number, at least 1)"),
+        (
+            {"learning_rate": "fast"},
+            "Learning rate (learning_rate) is 'fast' (wanted a number, more than 0)",
+        ),
+        (
+            {"timestep_sampling": "bogus"},
+            "Timestep sampling (timestep_sampling) is 'bogus' (wanted one of sigma, uniform, sigmoid, shift)",
+        ),
+        ({"verbose": "maybe"}, "List modules in the log (verbose) is 'maybe' (wanted true or false)"),
+        ({"exclude_patterns": ".*"}, "Exclude patterns (exclude_patterns) is '.*' (wanted a list of texts)"),
+        ({"output_name": 2024}, "Output name (output_name) is 2024 (wanted a text)"),
+        (
+            {"lr_warmup_steps": 1.5, "lr_scheduler": "linear"},
+            "Warm-up (lr_warmup_steps) is 1.5 (wanted a number of steps, a ratio below 1, or a percentage such as 10%, "
+            "at least 0)",
+        ),
+        ({"sdpa": False}, "no attention backend is chosen (switch SDPA attention (sdpa) on)"),
+        (
+            {"output_name": "a/b"},
+            "Output name (output_name) is 'a/b' (wanted a file name without folder and ending; the folder goes into "
+            "output_dir)",
+        ),
+        (
+            {"lr_warmup_steps": 10},
+            "the schedule constant has no warm-up, but lr_warmup_steps is 10 (choose constant_with_warmup, or set the "
+            "warm-up to 0)",
+        ),
+        (
+            {"optimizer_args": ["weight_decay"]},
+            "optimizer_args: 'weight_decay' has no name before an = (wanted name=value)",
+        ),
+        (
+            {"network_args": ["exclude_patterns=oops"]},
+            "exclude_patterns=oops cannot be read (texts need quotes, lists need [ ])",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_what_was_found_and_what_was_wanted(values, message):
+    assert problems_of(**values) == [message]
+
+
+def test_all_mistakes_are_told_at_once():
+    found = problems_of(network_dmi=4, network_dim=0, learning_rate=-1, network_args=["b"], output_name="")
+    assert len(found) == 5
+
+
+def test_each_mistake_names_its_option_and_the_place_where_it_was_written():
+    values = {"network_dim": 0, "nonsense": 1, "network_args": ["loraplus_lr_ratio=-1"]}
+    with pytest.raises(OptionError) as raised:
+        Configuration.from_values(values, places=dict.fromkeys(values, "run.toml"))
+    problems = raised.value.problems
+    assert [problem.option for problem in problems] == ["nonsense", "network_dim", "loraplus_lr_ratio"]
+    assert all(problem.message.startswith("run.toml: ") for problem in problems)
+
+
+def test_values_can_be_checked_by_themselves_without_making_sense_together():
+    assert check_values({"lr_warmup_steps": "10%", "network_args": ["loraplus_lr_ratio=4"]}) == {
+        "loraplus_lr_ratio": 4.0,
+        "lr_warmup_steps": 0.1,
+    }
+    with pytest.raises(OptionError, match="Rank"):
+        check_values({"network_dim": 0})
