@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from backend.errors import ModelFileError, Problem
 from backend.plan.weights_header import DOWNLOAD_AGAIN, kind_of_file, read_header, size_of_file
 
-
 SCALED_FP8 = "fp8 files with scales are not supported, choose the bf16 file"
 
 
