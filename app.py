@@ -33,6 +33,7 @@ def serve_page(options: argparse.Namespace) -> None:
     prepare_gradio(workspace / "uploads")
     from gui.page import build_page  # only now: Gradio takes its environment when it is imported
     from gui.server import build_application, serve
+    from gui.theme import appearance
 
     def tell_address() -> None:
         address = page_address(listener, host=options.host)
@@ -45,7 +46,9 @@ def serve_page(options: argparse.Namespace) -> None:
             webbrowser.open(address)
 
     page = build_page(workspace)
-    application = build_application(page, workspace=workspace, host=options.host, login=options.auth)
+    application = build_application(
+        page, workspace=workspace, host=options.host, login=options.auth, appearance=appearance()
+    )
     serve(application, listener, on_ready=tell_address)
 
 
