@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from backend.errors import StoppedByUser
 from backend.runs.process import ProcessMark
 from backend.runs.status import Status, read_json, read_status, write_json
 
@@ -35,6 +36,7 @@ class Job:
     """What to run. arguments: what follows the Python interpreter. needs: names of runs that must finish first.
 
     A job in the foreground belongs to the command line that made it; the queue leaves it alone.
+    submitted: when, as Unix time; `submit` fills it in.
     """
 
     kind: str
@@ -42,6 +44,7 @@ class Job:
     arguments: tuple[str, ...]
     needs: tuple[str, ...] = ()
     foreground: bool = False
+    submitted: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class RunFolder:
             arguments=tuple(record["arguments"]),
             needs=tuple(record.get("needs", ())),
             foreground=bool(record.get("foreground", False)),
+            submitted=float(record.get("submitted", 0.0)),
         )
 
     def status(self) -> Status | None:
@@ -165,17 +169,7 @@ def create_run_folder(workspace: Path, name: str) -> RunFolder:
 
 def submit(run: RunFolder, job: Job) -> None:
     """Write the job, last of all files: with it the run stands in the queue."""
-    write_json(
-        run.job_file,
-        {
-            "kind": job.kind,
-            "name": job.name,
-            "arguments": list(job.arguments),
-            "needs": list(job.needs),
-            "foreground": job.foreground,
-            "submitted": time.time(),
-        },
-    )
+    write_json(run.job_file, asdict(replace(job, submitted=time.time())))
 
 
 def list_runs(workspace: Path) -> list[RunFolder]:
@@ -208,6 +202,10 @@ def current_run(workspace: Path, *, runs: Sequence[RunFolder] | None = None) -> 
 
 
 def _state_after_exit(ended: dict[str, Any]) -> RunState:
-    if ended.get("how") in ("terminated", "killed", "cancelled"):
+    """The state of a run whose end was recorded and that said nothing of it itself."""
+    code = ended.get("code")
+    if ended.get("how") in ("terminated", "killed", "cancelled") or code == StoppedByUser.exit_code:
         return RunState.STOPPED
-    return RunState.FINISHED if ended.get("code") == 0 else RunState.FAILED
+    if code is not None and code < 0:  # ended by a signal
+        return RunState.CRASHED
+    return RunState.FINISHED if code == 0 else RunState.FAILED

@@ -63,14 +63,26 @@ def start_detached(arguments: list[str], *, log_file: Path, environment: Mapping
 
 
 def process_tree(mark: ProcessMark) -> list[psutil.Process]:
-    """The process and all its descendants that live, [] when it is gone."""
+    """The process, all its descendants and its session's members that live, [] when the process is gone."""
     if not mark.is_alive():
         return []
     try:
         process = psutil.Process(mark.pid)
-        return [process, *process.children(recursive=True)]
+        found = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+    return found + [member for member in session_members(mark.pid) if member not in found]
+
+
+def session_members(leader: int) -> list[psutil.Process]:
+    """The processes of the session that `start_detached` made for that pid, also those whose parent died first.
+
+    The leader may just have ended: its number is not given to another process while the session has members.
+    [] on Windows, which has no sessions of this kind.
+    """
+    if sys.platform == "win32":
+        return []
+    return [process for process in psutil.process_iter() if _session(process.pid) == leader]
 
 
 def terminate(processes: list[psutil.Process]) -> None:
@@ -104,6 +116,13 @@ def _runs(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def _own_group() -> dict[str, object]:

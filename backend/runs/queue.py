@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
@@ -13,14 +14,23 @@ from backend.runs.folder import RunFolder, RunState, list_runs
 from backend.runs.process import ProcessMark, start_detached
 from backend.runs.status import Reporter, write_json
 
-PATIENCE_S = 60.0
-"""How long a run that was asked to stop may take to save and leave before it is terminated."""
 
-TERMINATE_S = 10.0
-"""How long a terminated run may take before it is killed."""
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, in seconds.
 
-LINGER_S = 1.0
-"""How long the worker looks for further jobs before it leaves."""
+    stop_s: for a run that was asked to stop, to save and leave before it is terminated. terminate_s: for a terminated
+    run, before it is killed. leftovers_s: for what a run started and left behind. linger_s: for further jobs, before
+    the worker leaves.
+    """
+
+    stop_s: float = 60.0
+    terminate_s: float = 10.0
+    leftovers_s: float = 2.0
+    linger_s: float = 1.0
+
+
+DEFAULT_PATIENCE = Patience()
 
 POLL_S = 0.2
 
@@ -38,23 +48,25 @@ def ensure_worker(workspace: Path) -> None:
     )
 
 
-def work(workspace: Path) -> bool:
+def work(workspace: Path, *, patience: Patience = DEFAULT_PATIENCE) -> bool:
     """Run all queued jobs of the workspace, oldest first, then return. False if another worker is at it."""
+    workspace = workspace.absolute()
     workspace.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(workspace / "queue.lock")
     while True:
         try:
-            lock.acquire(timeout=0)
+            with lock.acquire(timeout=0):
+                _watch_what_runs(workspace, patience)
+                _run_until_empty(workspace, patience)
         except filelock.Timeout:
             return False
-        with lock:
-            _watch_what_runs(workspace)
-            _run_until_empty(workspace)
-        if _next_job(workspace) is None:  # a job that came between the last look and the release is not left behind
+        if not _queued(workspace):  # a job that came between the last look and the release is not left behind
             return True
 
 
-def run_job(run: RunFolder, *, tick: Callable[[], None] = lambda: None) -> int | None:
+def run_job(
+    run: RunFolder, *, tick: Callable[[], None] = lambda: None, patience: Patience = DEFAULT_PATIENCE
+) -> int | None:
     """Run one job to its end and record how it ended; returns the exit code, None if it had to be ended.
 
     tick is called some five times a second while it runs.
@@ -62,17 +74,16 @@ def run_job(run: RunFolder, *, tick: Callable[[], None] = lambda: None) -> int |
     job = run.job()
     if job is None:
         raise ValueError(f"{run.path}: no job.json")
-    child = start_detached(
-        list(job.arguments), log_file=run.log_file, environment={Reporter.FOLDER_VARIABLE: str(run.path)}
-    )
+    folder = str(run.path.absolute())  # the job runs in the project's folder
+    child = start_detached(list(job.arguments), log_file=run.log_file, environment={Reporter.FOLDER_VARIABLE: folder})
     mark = ProcessMark.of(child.pid)
     write_json(run.process_file, {**mark.record(), "at": time.time()})
-    stopper = _Stopper(run, mark)
+    stopper = _Stopper(run, mark, patience)
     while child.poll() is None:
         stopper.look()
         tick()
         time.sleep(POLL_S)
-    _end_leftovers(stopper.tree)
+    stopper.end_leftovers()
     _record_end(run, code=child.returncode, how=stopper.how)
     tick()
     return child.returncode if not stopper.how else None
@@ -81,10 +92,10 @@ def run_job(run: RunFolder, *, tick: Callable[[], None] = lambda: None) -> int |
 class _Stopper:
     """Ends a run that was asked to stop in three steps: it leaves by itself, is terminated, is killed."""
 
-    def __init__(self, run: RunFolder, mark: ProcessMark) -> None:
-        self.run, self.mark = run, mark
-        self.tree = processes.process_tree(mark)
+    def __init__(self, run: RunFolder, mark: ProcessMark, patience: Patience) -> None:
         self.how = ""
+        self._run, self._mark, self._patience = run, mark, patience
+        self._tree = processes.process_tree(mark)
         self._seen = time.monotonic()
         self._asked: float | None = None
         self._terminated = 0.0
@@ -92,78 +103,104 @@ class _Stopper:
     def look(self) -> None:
         """Take the next step if its time has come. Meant to be called a few times a second."""
         now = time.monotonic()
-        stop = self.run.has_request("stop")
-        if stop or now - self._seen > TREE_INTERVAL_S:
-            self._seen = now
-            self.tree = processes.process_tree(self.mark) or self.tree
-        if not stop:
+        if now - self._seen > TREE_INTERVAL_S:
+            self._list_tree()
+        if not self._run.has_request("stop"):
             return
         self._asked = self._asked or now
-        if not self.how and now - self._asked > PATIENCE_S:
+        if not self.how and now - self._asked > self._patience.stop_s:
+            self._list_tree()
             self.how, self._terminated = "terminated", now
-            processes.terminate(self.tree)
-        elif self.how == "terminated" and now - self._terminated > TERMINATE_S:
+            processes.terminate(self._tree)
+        elif self.how == "terminated" and now - self._terminated > self._patience.terminate_s:
+            self._list_tree()
             self.how = "killed"
-            processes.kill(self.tree)
+            processes.kill(self._tree)
+
+    def end_leftovers(self) -> None:
+        """End what is left of the run's processes after its head has gone."""
+        known = {*self._tree, *processes.session_members(self._mark.pid)}
+        left = processes.survivors(list(known), timeout_s=self._patience.leftovers_s)
+        processes.terminate(left)
+        stubborn = processes.survivors(left, timeout_s=self._patience.terminate_s)
+        processes.kill(stubborn)
+        processes.survivors(stubborn, timeout_s=self._patience.terminate_s)
+        if stubborn and self.how:
+            self.how = "killed"
+
+    def _list_tree(self) -> None:
+        self._seen = time.monotonic()
+        self._tree = processes.process_tree(self._mark) or self._tree
 
 
-def _run_until_empty(workspace: Path) -> None:
+def _run_until_empty(workspace: Path, patience: Patience) -> None:
+    """Run job after job, until none has been queued for a while."""
     idle_since = time.monotonic()
-    while time.monotonic() - idle_since < LINGER_S:
-        run = _next_job(workspace)
-        if run is None:
+    while time.monotonic() - idle_since < patience.linger_s:
+        waiting = _queued(workspace)
+        if waiting:
+            idle_since = time.monotonic()
+        ready = next((run for run in waiting if not _ended_unstarted(run) and not _waits_for_others(run)), None)
+        if ready is None:
             time.sleep(POLL_S)
-            continue
-        if not _refuse(run):
-            run_job(run)
-        idle_since = time.monotonic()
+        else:
+            run_job(ready, patience=patience)
 
 
-def _next_job(workspace: Path) -> RunFolder | None:
-    """The oldest run that waits, None if there is none."""
+def _queued(workspace: Path) -> list[RunFolder]:
+    """The runs that wait for this worker, in the order in which they were submitted."""
+    waiting = []
     for run in reversed(list_runs(workspace)):
         job = run.job()
         if job is not None and not job.foreground and run.state() is RunState.QUEUED:
-            return run
-    return None
+            waiting.append((job.submitted, run))
+    return [run for _, run in sorted(waiting, key=lambda entry: entry[0])]
 
 
-def _refuse(run: RunFolder) -> bool:
+def _ended_unstarted(run: RunFolder) -> bool:
     """End a queued run that was cancelled, or that needs one which did not finish; says whether it did."""
-    job = run.job()
     if run.has_request("stop"):
         _record_end(run, code=None, how="cancelled")
         return True
-    for name in job.needs if job else ():
-        state = RunFolder(run.path.parent / name).state()
-        if state is not RunState.FINISHED:
-            run.log_file.write_text(f"not started: it needs {name}, which is {state.value}\n", encoding="utf-8")
-            _record_end(run, code=None, how=f"not started: {name} is {state.value}")
+    for needed in _needs(run):
+        if (found := _why_it_will_not_finish(needed)) is not None:
+            run.log_file.write_text(f"not started: it needs {needed.name}, which is {found}\n", encoding="utf-8")
+            _record_end(run, code=None, how=f"not started: {needed.name} is {found}")
             return True
     return False
 
 
-def _watch_what_runs(workspace: Path) -> None:
+def _why_it_will_not_finish(run: RunFolder) -> str | None:
+    """How the run stands if it ended otherwise than finished, or was deleted; None if it did finish, or still may."""
+    if not run.job_file.is_file():
+        return "gone"
+    state = run.state()
+    return state.value if state.is_over and state is not RunState.FINISHED else None
+
+
+def _waits_for_others(run: RunFolder) -> bool:
+    return any(needed.state() is not RunState.FINISHED for needed in _needs(run))
+
+
+def _needs(run: RunFolder) -> list[RunFolder]:
+    """The runs that must finish first."""
+    job = run.job()
+    return [RunFolder(run.path.parent / name) for name in (job.needs if job else ())]
+
+
+def _watch_what_runs(workspace: Path, patience: Patience) -> None:
     """Take over runs whose worker died: wait for their end, with Stop in force. Their exit code cannot be had."""
     for run in list_runs(workspace):
         job, mark = run.job(), run.process()
         if job is None or job.foreground or mark is None or run.exit_record() is not None or not mark.is_alive():
             continue
-        stopper = _Stopper(run, mark)
+        stopper = _Stopper(run, mark, patience)
         while mark.is_alive():
             stopper.look()
             time.sleep(POLL_S)
-        _end_leftovers(stopper.tree)
+        stopper.end_leftovers()
         if stopper.how:
             _record_end(run, code=None, how=stopper.how)
-
-
-def _end_leftovers(tree: list[processes.psutil.Process]) -> None:
-    """End what is left of a run's processes after its head has gone."""
-    left = processes.survivors(tree, timeout_s=0)
-    if left:
-        processes.terminate(left)
-        processes.kill(processes.survivors(left, timeout_s=TERMINATE_S))
 
 
 def _record_end(run: RunFolder, *, code: int | None, how: str) -> None:

@@ -87,7 +87,7 @@ class Reporter:
         return cls(Path(folder) if folder else None)
 
     def update(self, **changes: Any) -> None:
-        """Change some fields; a new phase, message or outcome is written at once, the rest twice a second."""
+        """Change some fields; a new phase or outcome is written at once, the rest twice a second."""
         at_once = any(getattr(self.status, name) != changes[name] for name in ("phase", "outcome") if name in changes)
         self.status = replace(self.status, **changes, updated=time.time())
         if at_once or time.monotonic() - self._written > self.INTERVAL_S:

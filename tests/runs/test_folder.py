@@ -1,0 +1,169 @@
+"""A run on disk and the state that follows from it."""
+
+import os
+
+import pytest
+
+from backend.runs.folder import (
+    Job,
+    RunFolder,
+    RunState,
+    create_run_folder,
+    current_run,
+    find_run,
+    list_runs,
+    submit,
+)
+from backend.runs.process import ProcessMark
+from backend.runs.status import Reporter, write_json
+
+ALIVE = ProcessMark.of(os.getpid()).record()
+DEAD = {**ALIVE, "started": ALIVE["started"] - 1}
+JOB = Job(kind="train", name="x", arguments=("-c", "pass"))
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = create_run_folder(tmp_path, "x")
+    submit(run, JOB)
+    return run
+
+
+def write_status(run, **status):
+    write_json(run.status_file, {"phase": "training", "process": ALIVE, **status})
+
+
+def end(run, *, code, how=""):
+    write_json(run.exit_file, {"code": code, "how": how, "at": 0.0})
+
+
+def test_a_run_without_a_process_is_queued(run):
+    assert run.state() is RunState.QUEUED and not run.state().is_over
+
+
+def test_a_living_process_without_a_status_is_starting(run):
+    write_json(run.process_file, ALIVE)
+    assert run.state() is RunState.STARTING
+
+
+def test_a_living_process_with_a_status_is_running_even_when_it_told_its_outcome(run):
+    write_json(run.process_file, ALIVE)
+    write_status(run)
+    assert run.state() is RunState.RUNNING
+    write_status(run, outcome="finished")
+    assert run.state() is RunState.RUNNING
+
+
+def test_the_status_alone_tells_of_the_process_too(run):
+    write_status(run)
+    assert run.process() == ProcessMark.read(ALIVE)
+    assert run.state() is RunState.RUNNING
+
+
+@pytest.mark.parametrize("outcome", ["finished", "stopped", "failed"])
+def test_the_outcome_counts_once_the_process_is_gone(run, outcome):
+    write_json(run.process_file, DEAD)
+    write_status(run, outcome=outcome)
+    assert run.state() is RunState(outcome) and run.state().is_over
+    end(run, code=1)
+    assert run.state() is RunState(outcome)
+
+
+def test_a_process_that_is_gone_without_an_outcome_crashed(run):
+    write_json(run.process_file, DEAD)
+    assert run.state() is RunState.CRASHED
+    write_status(run, process=DEAD)
+    assert run.state() is RunState.CRASHED
+
+
+@pytest.mark.parametrize(
+    ("code", "how", "state"),
+    [
+        (0, "", RunState.FINISHED),
+        (1, "", RunState.FAILED),
+        (2, "", RunState.FAILED),
+        (130, "", RunState.STOPPED),
+        (-9, "", RunState.CRASHED),
+        (-15, "terminated", RunState.STOPPED),
+        (-9, "killed", RunState.STOPPED),
+        (None, "cancelled", RunState.STOPPED),
+        (None, "not started: y is failed", RunState.FAILED),
+    ],
+)
+def test_the_recorded_end_counts_where_the_run_told_nothing(run, code, how, state):
+    end(run, code=code, how=how)
+    assert run.state() is state and run.state().is_over
+
+
+def test_a_run_that_was_ended_did_not_say_how_it_went_on(run):
+    write_status(run, outcome="")
+    end(run, code=None, how="killed")
+    assert run.state() is RunState.STOPPED
+
+
+def test_a_job_comes_back_as_it_was(tmp_path):
+    run = create_run_folder(tmp_path, "x")
+    assert run.job() is None
+    submit(run, Job(kind="train", name="日本", arguments=("-m", "a b"), needs=("y",), foreground=True))
+    job = run.job()
+    assert (job.kind, job.name, job.arguments, job.needs, job.foreground) == (
+        "train",
+        "日本",
+        ("-m", "a b"),
+        ("y",),
+        True,
+    )
+    assert job.submitted > 0
+
+
+@pytest.mark.parametrize("name", ["my lora", "../../evil", "a/b\\c", "日本語", "", "...", "x" * 300, "CON"])
+def test_any_name_makes_a_folder_under_runs(tmp_path, name):
+    run = create_run_folder(tmp_path, name)
+    assert run.path.parent == tmp_path / "runs" and run.path.is_dir()
+
+
+def test_runs_of_one_second_have_folders_of_their_own(tmp_path):
+    folders = {create_run_folder(tmp_path, "x").path for _ in range(12)}
+    assert len(folders) == 12
+
+
+def test_the_newest_run_is_listed_first_and_unsubmitted_folders_are_not(tmp_path):
+    assert list_runs(tmp_path) == []
+    for name in ("20260101-000000_a", "20270101-000000_b", "20250101-000000_c"):
+        run = RunFolder(tmp_path / "runs" / name)
+        run.path.mkdir(parents=True)
+        submit(run, JOB)
+    create_run_folder(tmp_path, "unsubmitted")
+    assert [run.name[:4] for run in list_runs(tmp_path)] == ["2027", "2026", "2025"]
+
+
+def test_the_current_run_is_the_one_that_goes_on_else_the_first_that_waits_else_the_last(tmp_path):
+    assert current_run(tmp_path) is None
+    runs = []
+    for year in (2025, 2026, 2027):
+        run = RunFolder(tmp_path / "runs" / f"{year}0101-000000_x")
+        run.path.mkdir(parents=True)
+        submit(run, JOB)
+        runs.append(run)
+    assert current_run(tmp_path) == runs[0]
+    end(runs[0], code=0)
+    assert current_run(tmp_path) == runs[1]
+    write_json(runs[2].process_file, ALIVE)
+    assert current_run(tmp_path) == runs[2]
+    for run in runs:
+        end(run, code=0)
+    assert current_run(tmp_path) == runs[2]
+
+
+def test_a_run_is_found_by_its_name_only(run, tmp_path):
+    assert find_run(tmp_path, run.name) == run
+    for name in ("", ".", "..", "absent", f"../runs/{run.name}", str(run.path)):
+        assert find_run(tmp_path, name) is None
+
+
+def test_a_request_reaches_the_run(run):
+    assert run.requested_at("stop") is None and not run.has_request("stop")
+    run.request("stop")
+    run.request("stop")
+    assert run.has_request("stop") and run.requested_at("stop") > 0
+    assert Reporter(run.path).is_requested("stop")

@@ -1,0 +1,237 @@
+"""The queue's worker with real processes: jobs end, fail, are stopped and taken over, and nothing is left behind."""
+
+import signal
+import subprocess
+import sys
+import threading
+
+import psutil
+import pytest
+
+from backend.runs.folder import RunState
+from backend.runs.process import PROJECT
+from backend.runs.queue import Patience, ensure_worker, run_job, work
+from tests.runs import jobs
+from tests.runs.jobs import make_run, processes_of, wait_until
+
+SHORT = Patience(stop_s=0.5, terminate_s=0.5, leftovers_s=0.2, linger_s=0.2)
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(tmp_path):
+    yield
+    left = processes_of(tmp_path)
+    for process in left:
+        process.kill()
+    assert left == []
+
+
+def in_background(target, *arguments, **keywords):
+    thread = threading.Thread(target=target, args=arguments, kwargs=keywords)
+    thread.start()
+    return thread
+
+
+def start_worker(workspace):
+    return subprocess.Popen([sys.executable, "-m", "backend", "queue", "--workspace", str(workspace)], cwd=PROJECT)
+
+
+def test_a_job_that_ends_is_finished_and_its_output_is_in_the_log(tmp_path):
+    run = make_run(tmp_path, jobs.ENDS)
+    ticks = []
+    assert run_job(run, tick=lambda: ticks.append(1), patience=SHORT) == 0
+    assert run.state() is RunState.FINISHED
+    assert run.log_file.read_text() == "done\n"
+    assert run.exit_record()["code"] == 0 and ticks
+
+
+def test_a_job_that_fails_is_failed_with_its_exit_code(tmp_path):
+    run = make_run(tmp_path, jobs.FAILS)
+    assert run_job(run, patience=SHORT) == 3
+    assert run.state() is RunState.FAILED
+    assert run.exit_record()["code"] == 3
+    assert run.log_file.read_text() == "something broke\n"
+
+
+@posix_only
+def test_a_job_that_a_signal_ends_crashed(tmp_path):
+    run = make_run(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert run_job(run, patience=SHORT) == -signal.SIGKILL
+    assert run.state() is RunState.CRASHED
+
+
+def test_a_job_that_is_asked_to_stop_saves_and_leaves_by_itself(tmp_path):
+    run = make_run(tmp_path, jobs.WAITS_FOR_STOP)
+    thread = in_background(run_job, run)
+    wait_until(lambda: run.state() is RunState.RUNNING)
+    run.request("stop")
+    thread.join()
+    assert run.state() is RunState.STOPPED
+    assert run.status().message == "saved before leaving"
+    assert run.exit_record()["how"] == ""
+
+
+def test_a_stubborn_job_is_terminated_then_killed_with_its_children(tmp_path):
+    run = make_run(tmp_path, jobs.STUBBORN)
+    thread = in_background(run_job, run, patience=SHORT)
+    wait_until(lambda: (run.path / "job.ready1").exists() and (run.path / "job.ready2").exists())
+    assert len(processes_of(run.path)) == 2
+    run.request("stop")
+    thread.join()
+    assert processes_of(run.path) == []
+    assert run.exit_record()["how"] == "killed"
+    assert run.state() is RunState.STOPPED
+
+
+@posix_only
+def test_a_child_that_outlives_its_terminated_parent_is_killed_and_that_is_told(tmp_path):
+    run = make_run(tmp_path, jobs.LEAVES_A_STUBBORN_CHILD)
+    thread = in_background(run_job, run, patience=SHORT)
+    wait_until((run.path / "job.ready2").exists)
+    run.request("stop")
+    thread.join()
+    assert processes_of(run.path) == []
+    assert run.exit_record()["how"] == "killed"
+
+
+@posix_only
+def test_a_process_whose_parent_went_first_is_ended_with_the_run(tmp_path):
+    run = make_run(tmp_path, jobs.ENDS_AND_LEAVES_AN_ORPHAN)
+    assert run_job(run, patience=SHORT) == 0
+    assert processes_of(run.path) == []
+    assert run.state() is RunState.FINISHED
+
+
+def test_jobs_are_run_in_the_order_in_which_they_were_submitted(tmp_path):
+    order = tmp_path / "order"
+    for name in ("c", "a", "b"):
+        make_run(tmp_path, f"open({str(order)!r}, 'a').write('{name}')", name=name)
+    assert work(tmp_path, patience=SHORT) is True
+    assert order.read_text() == "cab"
+
+
+def test_a_job_waits_for_those_it_needs(tmp_path):
+    first = make_run(tmp_path, jobs.ENDS, name="z")
+    second = make_run(tmp_path, jobs.ENDS, name="a", needs=(first.name,))
+    third = make_run(tmp_path, jobs.ENDS, name="0", needs=(first.name, second.name))
+    work(tmp_path, patience=SHORT)
+    assert [run.state() for run in (first, second, third)] == [RunState.FINISHED] * 3
+    assert first.exit_record()["at"] <= second.exit_record()["at"] <= third.exit_record()["at"]
+
+
+def test_a_job_that_needs_one_which_failed_is_not_started_and_says_so(tmp_path):
+    first = make_run(tmp_path, jobs.FAILS)
+    second = make_run(tmp_path, jobs.ENDS, needs=(first.name,))
+    third = make_run(tmp_path, jobs.ENDS, needs=(second.name,))
+    work(tmp_path, patience=SHORT)
+    assert second.state() is RunState.FAILED and second.process() is None
+    assert second.log_file.read_text() == f"not started: it needs {first.name}, which is failed\n"
+    assert third.exit_record()["how"] == f"not started: {second.name} is failed"
+
+
+def test_a_job_that_needs_a_run_which_was_deleted_is_not_started(tmp_path):
+    run = make_run(tmp_path, jobs.ENDS, needs=("absent",))
+    work(tmp_path, patience=SHORT)
+    assert run.exit_record()["how"] == "not started: absent is gone"
+
+
+def test_a_queued_run_that_is_stopped_never_starts(tmp_path):
+    run = make_run(tmp_path, jobs.ENDS)
+    run.request("stop")
+    work(tmp_path, patience=SHORT)
+    assert run.state() is RunState.STOPPED and run.exit_record()["how"] == "cancelled"
+    assert run.process() is None and not run.log_file.exists()
+
+
+def test_a_job_in_the_foreground_is_left_to_the_command_that_made_it(tmp_path):
+    run = make_run(tmp_path, jobs.ENDS, foreground=True)
+    work(tmp_path, patience=SHORT)
+    assert run.state() is RunState.QUEUED
+
+
+def test_one_failed_job_does_not_keep_the_others_from_running(tmp_path):
+    runs = [make_run(tmp_path, program) for program in (jobs.FAILS, jobs.ENDS)]
+    work(tmp_path, patience=SHORT)
+    assert [run.state() for run in runs] == [RunState.FAILED, RunState.FINISHED]
+
+
+def test_a_job_that_comes_while_the_worker_is_busy_is_run_too(tmp_path):
+    first = make_run(tmp_path, jobs.WAITS_FOR_A_FILE)
+    thread = in_background(work, tmp_path, patience=SHORT)
+    wait_until((first.path / "job.started").exists)
+    second = make_run(tmp_path, jobs.ENDS)
+    (first.path / "job.go").touch()
+    thread.join()
+    assert second.state() is RunState.FINISHED
+
+
+def test_a_second_worker_leaves_at_once_and_the_lock_is_free_afterwards(tmp_path):
+    run = make_run(tmp_path, jobs.WAITS_FOR_A_FILE)
+    first = start_worker(tmp_path)
+    wait_until((run.path / "job.started").exists)
+    assert work(tmp_path, patience=SHORT) is False
+    assert start_worker(tmp_path).wait() == 0
+    (run.path / "job.go").touch()
+    assert first.wait() == 0
+    assert run.state() is RunState.FINISHED
+    assert work(tmp_path, patience=SHORT) is True
+
+
+@posix_only
+def test_a_run_goes_on_when_its_worker_is_killed_and_the_next_one_stops_it(tmp_path):
+    run = make_run(tmp_path, jobs.WAITS_FOR_STOP)
+    queued = make_run(tmp_path, jobs.ENDS)
+    worker = start_worker(tmp_path)
+    wait_until(lambda: run.state() is RunState.RUNNING)
+    worker.kill()
+    worker.wait()
+    assert run.state() is RunState.RUNNING
+    thread = in_background(work, tmp_path, patience=Patience(linger_s=0.2))
+    run.request("stop")
+    thread.join()
+    assert run.state() is RunState.STOPPED and run.status().message == "saved before leaving"
+    assert queued.state() is RunState.FINISHED
+
+
+@posix_only
+def test_the_next_worker_kills_a_stubborn_run_that_it_took_over(tmp_path):
+    run = make_run(tmp_path, jobs.STUBBORN)
+    worker = start_worker(tmp_path)
+    wait_until(lambda: (run.path / "job.ready1").exists() and (run.path / "job.ready2").exists())
+    worker.kill()
+    worker.wait()
+    run.request("stop")
+    work(tmp_path, patience=SHORT)
+    assert run.exit_record()["how"] == "killed" and run.state() is RunState.STOPPED
+
+
+@posix_only
+def test_a_run_that_dies_together_with_its_worker_crashed(tmp_path):
+    run = make_run(tmp_path, jobs.WAITS_FOR_STOP)
+    worker = start_worker(tmp_path)
+    wait_until(lambda: run.state() is RunState.RUNNING)
+    worker.kill()
+    worker.wait()
+    psutil.Process(run.process().pid).kill()
+    wait_until(lambda: run.state() is RunState.CRASHED)
+    assert work(tmp_path, patience=SHORT) is True
+    assert run.state() is RunState.CRASHED
+
+
+def test_a_worker_of_its_own_runs_what_is_queued_and_leaves(tmp_path):
+    run = make_run(tmp_path, jobs.ENDS)
+    ensure_worker(tmp_path)
+    ensure_worker(tmp_path)
+    wait_until(lambda: run.state() is RunState.FINISHED and not processes_of(tmp_path))
+    assert (tmp_path / "queue.log").read_text() == ""
+
+
+def test_a_relative_workspace_is_that_of_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = make_run(tmp_path / "w", jobs.WAITS_FOR_STOP)
+    thread = in_background(work, (tmp_path / "w").relative_to(tmp_path), patience=SHORT)
+    wait_until(lambda: run.state() is RunState.RUNNING)
+    run.request("stop")
+    thread.join()
+    assert run.state() is RunState.STOPPED

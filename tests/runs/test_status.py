@@ -1,0 +1,85 @@
+"""What a run says of itself."""
+
+import json
+import os
+
+from backend.runs.process import ProcessMark
+from backend.runs.status import Reporter, Status, read_json, read_status, write_json
+
+
+def test_a_status_comes_back_as_it_was_written(tmp_path):
+    reporter = Reporter(tmp_path)
+    reporter.update(phase="training", step=3, total_steps=10, loss=0.5, files=("a.safetensors",))
+    assert read_status(tmp_path / "status.json") == reporter.status
+    assert reporter.status.files == ("a.safetensors",)
+
+
+def test_a_status_names_its_own_process():
+    assert ProcessMark.read(Reporter(None).status.process) == ProcessMark.of(os.getpid())
+
+
+def test_a_new_phase_and_an_outcome_are_written_at_once(tmp_path):
+    reporter = Reporter(tmp_path)
+    for changes in ({"phase": "loading"}, {"phase": "training"}, {"outcome": "failed", "message": "why"}):
+        reporter.update(**changes)
+        assert read_status(tmp_path / "status.json") == reporter.status
+
+
+def test_steps_that_come_fast_are_written_together(tmp_path):
+    reporter = Reporter(tmp_path)
+    reporter.update(phase="training")
+    written = (tmp_path / "status.json").stat().st_ino
+    for step in range(20):
+        reporter.update(step=step)
+    reporter.update(phase="done")
+    assert read_status(tmp_path / "status.json").step == 19
+    assert (tmp_path / "status.json").stat().st_ino != written
+
+
+def test_progress_tells_the_time_left(tmp_path):
+    reporter = Reporter(tmp_path)
+    reporter.progress(0, 10)
+    assert reporter.status.time_left_s is None
+    reporter.progress(5, 10, "half")
+    assert reporter.status.time_left_s >= 0 and (reporter.status.step, reporter.status.total_steps) == (5, 10)
+
+
+def test_metrics_are_one_line_a_step(tmp_path):
+    reporter = Reporter(tmp_path)
+    reporter.add_metrics(step=1, loss=0.5)
+    reporter.add_metrics(step=2, loss=0.25)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["loss"]) for line in lines] == [(1, 0.5), (2, 0.25)]
+    assert lines[0]["time"] <= lines[1]["time"]
+
+
+def test_requests_are_files(tmp_path):
+    reporter = Reporter(tmp_path)
+    assert not reporter.is_requested("stop")
+    (tmp_path / "requests").mkdir()
+    (tmp_path / "requests" / "stop").touch()
+    assert reporter.is_requested("stop") and not reporter.is_requested("save")
+
+
+def test_without_a_folder_nothing_is_written_and_nothing_requested(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(Reporter.FOLDER_VARIABLE, raising=False)
+    reporter = Reporter.from_environment()
+    reporter.update(phase="done")
+    reporter.add_metrics(step=1)
+    assert not reporter.is_requested("stop")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keys_of_a_later_version_are_passed_over(tmp_path):
+    write_json(tmp_path / "status.json", {"phase": "training", "step": 3, "mood": "good"})
+    assert read_status(tmp_path / "status.json") == Status(phase="training", step=3)
+
+
+def test_a_missing_or_broken_file_is_none(tmp_path):
+    (tmp_path / "half.json").write_text('{"a": ')
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
+    for name in ("absent.json", "half.json", "list.json", "binary.json"):
+        assert read_json(tmp_path / name) is None
+    assert read_status(tmp_path / "absent.json") is None
