@@ -29,11 +29,17 @@ def count_dataset(path: Path) -> tuple[DatasetCount, tuple[Problem, ...]]:
     """The count of a dataset file, and what is doubtful about it, as warnings.
 
     While nothing is missing, the caches are counted, as the trainer does; else what they will be. Counting again is
-    free as long as no file was added to or removed from the folders. Raises DatasetError for mistakes in the file.
+    free as long as no list was changed and no file was added to or removed from the folders. Raises DatasetError for
+    mistakes in the file.
     """
     file = read_dataset_file(path)
-    folders = {folder for dataset in file.datasets for folder in (dataset.media_directory, dataset.cache_folder)}
-    stamps = tuple(sorted((str(folder), _changed_at(folder)) for folder in folders if folder is not None))
+    sources = {
+        source
+        for dataset in file.datasets
+        for source in (dataset.media_directory, dataset.jsonl_file, dataset.cache_folder)
+        if source is not None
+    }
+    stamps = tuple(sorted((str(source.absolute()), _changed_at(source)) for source in sources))
     return _count(path.absolute(), _changed_at(path), stamps)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> Datas
     try:
         count, doubts = count_dataset(Path(dataset_config))
     except DatasetError as error:
-        problems += [Problem(problem.message, problem.hint, "dataset_config") for problem in error.problems]
+        problems += [replace(problem, option="dataset_config") for problem in error.problems]
         return None
     problems += [Problem(doubt.message, doubt.hint, "dataset_config", "warning") for doubt in doubts]
     if not count.batches:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -42,16 +43,11 @@ def read_batch(batch: Batch[CachedItem]) -> TrainingBatch:
     """One batch from its cache files. Raises DatasetError if a file is damaged or shapes do not go together."""
     latents = [read_latents(item.latent_path) for item in batch.items]
     texts = [read_text(item.text_path) for item in batch.items]
-    if len({tensor.shape for tensor in latents}) > 1:
-        names = ", ".join(
-            f"{item.latent_path.name} {tuple(t.shape)}" for item, t in zip(batch.items, latents, strict=True)
-        )
-        raise DatasetError(f"latents of one batch differ in shape: {names}", hint="cache the latents again")
     return TrainingBatch(
-        latents=torch.stack([tensor.float() for tensor in latents]),
-        text_states=torch.stack([text["llm"] for text in texts]),
-        text_mask=torch.stack([text["llm_mask"] for text in texts]),
-        pooled_text=torch.stack([text["clipL"] for text in texts]),
+        latents=_stack([tensor.float() for tensor in latents], [item.latent_path for item in batch.items]),
+        text_states=_stack([text["llm"] for text in texts], [item.text_path for item in batch.items]),
+        text_mask=_stack([text["llm_mask"] for text in texts], [item.text_path for item in batch.items]),
+        pooled_text=_stack([text["clipL"] for text in texts], [item.text_path for item in batch.items]),
     )
 
 
@@ -66,3 +62,11 @@ def read_batches(batches: Iterable[Batch[CachedItem]]) -> Iterator[TrainingBatch
             pending = upcoming
         if pending is not None:
             yield pending.result()
+
+
+def _stack(tensors: list[Tensor], paths: list[Path]) -> Tensor:
+    """The tensors of one batch as one. Raises DatasetError naming the files if their shapes differ."""
+    if len({tensor.shape for tensor in tensors}) > 1:
+        found = ", ".join(f"{path.name} {list(tensor.shape)}" for path, tensor in zip(paths, tensors, strict=True))
+        raise DatasetError(f"caches of one batch differ in shape: {found}", hint="cache again, without skip_existing")
+    return torch.stack(tensors)

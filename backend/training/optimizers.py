@@ -21,7 +21,7 @@ def make_optimizer(name: str, groups: list[dict[str, Any]], *, arguments: Mappin
         raise OptionError(f"optimizer_type is {name}", hint=f"known are {', '.join(classes)}", option="optimizer_type")
     try:
         return classes[name.lower()](groups, **arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise OptionError(
             f"{name} does not take {dict(arguments)}: {error}", hint="mend optimizer_args", option="optimizer_args"
         ) from error

@@ -15,6 +15,8 @@ from backend.errors import OptionError
 
 DEFAULT_TRACKER_NAME = "network_train"
 
+_WANDB_KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
+
 
 def tracker_kinds(log_with: str) -> list[str]:
     """The trackers that a value of log_with stands for."""
@@ -36,11 +38,10 @@ def new_log_folder(logging_dir: Path, prefix: str | None) -> Path:
 
 def check_wandb_login() -> None:
     """Raise OptionError if wandb would ask for a key on a console that nobody sees."""
-    if os.environ.get("WANDB_MODE", "online") != "online" or os.environ.get("WANDB_API_KEY"):
+    if os.environ.get("WANDB_MODE", "online") != "online" or any(map(os.environ.get, _WANDB_KEYS)):
         return
-    with contextlib.suppress(OSError, netrc.NetrcParseError):
-        if any("wandb" in host for host in netrc.netrc().hosts):
-            return
+    if any(_names_wandb(path) for path in _netrc_files()):
+        return
     raise OptionError(
         "wandb is not logged in",
         hint="run 'wandb login' once, or set WANDB_API_KEY, or WANDB_MODE=offline",
@@ -73,3 +74,16 @@ class Trackers:
 
     def close(self) -> None:
         self._accelerator.end_training()
+
+
+def _netrc_files() -> list[Path]:
+    """Where wandb keeps a login: the file that NETRC names, else .netrc or _netrc in the home folder."""
+    if named := os.environ.get("NETRC"):
+        return [Path(named).expanduser()]
+    return [Path.home() / ".netrc", Path.home() / "_netrc"]
+
+
+def _names_wandb(netrc_file: Path) -> bool:
+    with contextlib.suppress(OSError, netrc.NetrcParseError):
+        return any("wandb" in host for host in netrc.netrc(netrc_file).hosts)
+    return False
