@@ -1,0 +1,143 @@
+"""`python -m backend train`: the command, accelerate's launcher and the trainer, as they are called."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from backend.config.toml_file import read_configuration
+from backend.networks.files import load_lora
+from backend.runs.folder import RunState
+from tests.commands.tiny_project import interrupt, make_project, processes_of, wait_for_step
+
+LEARN = ("--learning_rate", "1e-2", "--network_alpha", "2")
+SCHEDULE = ("--max_train_epochs", "2", "--gradient_accumulation_steps", "2", "--save_every_n_steps", "3")
+NAMED = ("--output_name", "küche 1", "--log_prefix", "kü_", "--network_args", "loraplus_lr_ratio=4")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return make_project(tmp_path_factory.mktemp("a projéct [1]"))
+
+
+@pytest.fixture(scope="module")
+def finished(project):
+    """A training of two epochs, three batches in each, two accumulated: steps of 2, 1, 2 and 1 micro-batches."""
+    done = project.train(*LEARN, *SCHEDULE, *NAMED)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project.newest_run()
+
+
+def test_the_run_is_finished_and_says_what_it_made(finished):
+    status = finished.status()
+    assert finished.state() is RunState.FINISHED
+    assert (status.step, status.total_steps, status.epoch, status.total_epochs) == (4, 4, 2, 2)
+    names = [path.name for path in sorted(finished.checkpoints.iterdir())]
+    assert names == ["küche 1-step00000003.safetensors", "küche 1.safetensors"]
+    assert status.files[-1] == str(finished.checkpoints / "küche 1.safetensors")
+
+
+def test_the_run_keeps_a_complete_configuration_with_absolute_paths(finished, project):
+    configuration = read_configuration(finished.config_file)
+    assert configuration.dataset.dataset_config == str(finished.dataset_file)
+    assert configuration.saving.output_dir == str(finished.checkpoints)
+    assert configuration.logging.logging_dir == str(project.workspace / "logs")
+    assert configuration.network.loraplus_lr_ratio == 4
+
+
+def test_the_lora_learned_and_its_metadata_tell_how(finished):
+    tensors, metadata = load_lora(finished.checkpoints / "küche 1.safetensors")
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    assert sum(tensor.abs().sum() for name, tensor in tensors.items() if "lora_up" in name) > 0
+    expected = {
+        "ss_steps": "4", "ss_epoch": "2", "ss_num_epochs": "2", "ss_max_train_steps": "4", "ss_network_dim": "2",
+        "ss_num_batches_per_epoch": "3", "ss_num_train_items": "3", "ss_seed": "7", "ss_network_alpha": "2.0",
+        "ss_gradient_accumulation_steps": "2", "ss_output_name": "küche 1", "ss_sd_model_name": "dit_model.safetensors",
+        "ss_network_args": '{"loraplus_lr_ratio": "4"}', "ss_base_model_version": "hunyuan_video",
+    }  # fmt: skip
+    assert {key: metadata[key] for key in expected} == expected
+    _, earlier = load_lora(finished.checkpoints / "küche 1-step00000003.safetensors")
+    assert (earlier["ss_steps"], earlier["ss_epoch"]) == ("3", "1")
+
+
+def test_every_step_is_one_point_in_metrics_and_event_file(finished):
+    rows = [json.loads(line) for line in finished.metrics_file.read_text(encoding="utf-8").splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert [row["epoch"] for row in rows] == [1, 1, 2, 2]
+    assert rows[1]["average_loss"] == pytest.approx((rows[0]["loss"] + rows[1]["loss"]) / 2)
+    folder = finished.status().log_folder
+    assert "kü_" in folder
+    events = EventAccumulator(f"{folder}/network_train")
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss/current")] == [1, 2, 3, 4]
+    assert [event.value for event in events.Scalars("loss/current")] == pytest.approx([row["loss"] for row in rows])
+    assert [event.value for event in events.Scalars("lr/unet plus")] == pytest.approx([4e-2] * 4)
+    assert [event.step for event in events.Scalars("loss/epoch")] == [1, 2]
+
+
+def test_the_same_seed_gives_the_same_lora_bit_for_bit(finished, project):
+    assert project.train(*LEARN, *SCHEDULE, *NAMED).returncode == 0
+    again = project.newest_run()
+    assert again.path != finished.path
+    first, _ = load_lora(finished.checkpoints / "küche 1.safetensors")
+    second, _ = load_lora(again.checkpoints / "küche 1.safetensors")
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_ctrl_c_saves_a_checkpoint_ends_with_130_and_leaves_no_process(project):
+    command = project.start_training("--max_train_steps", "100000", "--output_name", "long")
+    run = wait_for_step(project, 2, output_name="long")
+    interrupt(command)
+    output, _ = command.communicate()
+    assert command.returncode == 130, output
+    assert run.state() is RunState.STOPPED
+    (saved,) = run.checkpoints.iterdir()
+    step = run.status().step
+    assert saved.name == f"long-step{step:08d}.safetensors"
+    assert f"stopped after step {step} of 100000" in run.status().message
+    assert processes_of(project) == []
+
+
+def test_bf16_checkpointing_and_wandb_work_together(project):
+    done = project.train(
+        *("--mixed_precision", "bf16", "--gradient_checkpointing", "--log_with", "all", "--max_train_steps", "2"),
+        WANDB_MODE="offline",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = project.newest_run()
+    tensors, _ = load_lora(run.checkpoints / "lora.safetensors")
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    assert len(list(Path(run.status().log_folder).rglob("*.wandb"))) == 1
+
+
+def test_a_weights_file_of_another_kind_fails_the_run_and_is_named(project, tmp_path):
+    other = tmp_path / "other.pt"
+    torch.save({"module": {"encoder.conv_in.conv.weight": torch.zeros(2)}}, other)
+    done = project.train("--dit", str(other))
+    assert done.returncode == 1
+    run = project.newest_run()
+    assert run.state() is RunState.FAILED
+    assert f"{other}: not a HunyuanVideo transformer" in run.status().message
+    assert "Traceback" not in run.log_file.read_text(encoding="utf-8")
+
+
+def test_wrong_input_makes_no_run_and_ends_with_2_and_a_line_for_each_mistake(project):
+    before = len(list((project.workspace / "runs").iterdir()))
+    done = project.train("--dit", "nowhere.safetensors", "--network_args", "exclude_patterns=[r'((']")
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 2
+    assert "nowhere.safetensors: there is no such file" in done.stderr
+    assert '"((" is not a regular expression' in done.stderr
+    assert len(list((project.workspace / "runs").iterdir())) == before
+
+
+def test_an_existing_lora_is_not_overwritten(project, tmp_path):
+    (tmp_path / "mine.safetensors").write_bytes(b"precious")
+    done = project.train("--output_dir", str(tmp_path), "--output_name", "mine")
+    assert done.returncode == 2
+    assert "mine.safetensors: exists already" in done.stderr
+    assert (tmp_path / "mine.safetensors").read_bytes() == b"precious"
