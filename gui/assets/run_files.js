@@ -1,0 +1,36 @@
+// The files that the run has written, with their paths to copy.
+
+import { copyText } from "./clipboard.js";
+import { element } from "./dom.js";
+import { texts } from "./texts.js";
+
+/** The card: {element, update()}. */
+export function filesView(feed) {
+  const list = element("ul", { class: "loom-files" });
+  const card = element("section", { class: "loom-panel", "aria-label": texts.files.title }, element("h2", {}, texts.files.title), list);
+  let shown;
+
+  function update() {
+    const files = feed.status?.files ?? [];
+    const logFolder = feed.status?.log_folder ?? "";
+    card.hidden = feed.run?.kind !== "train";
+    const key = JSON.stringify([files, logFolder]);
+    if (key === shown) return; // so that a focused button stays
+    shown = key;
+    const saved = files.map((path) => fileRow(path));
+    const none = element("li", { class: "loom-muted" }, texts.files.none);
+    list.replaceChildren(...(saved.length ? saved.reverse() : [none]), ...(logFolder ? [fileRow(logFolder, texts.files.logFolder)] : []));
+  }
+  return { element: card, update };
+}
+
+function fileRow(path, label) {
+  const copy = element("button", { type: "button", class: "loom-link", onclick: async () => {
+    if (!(await copyText(path))) return;
+    copy.textContent = texts.files.copied;
+    setTimeout(() => (copy.textContent = texts.files.copy), 2000);
+  } }, texts.files.copy);
+  const name = path.split(/[\\/]/).at(-1);
+  copy.setAttribute("aria-label", `${texts.files.copy}: ${name}`);
+  return element("li", {}, element("span", { title: path }, label ? element("small", {}, label) : "", element("code", {}, name)), copy);
+}

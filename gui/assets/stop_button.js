@@ -1,0 +1,66 @@
+// Stop in two steps, in place: the button asks, a second press confirms, Cancel and Escape take it back.
+
+import { element, setText } from "./dom.js";
+import { fill, texts } from "./texts.js";
+
+/** The control for the feed's run: {element, update()}; update it after each change of the status. */
+export function stopButton(feed) {
+  const ask = element("button", { type: "button", class: "loom-button loom-danger", onclick: open }, texts.stop);
+  const question = element("span", { class: "loom-question" });
+  const confirm = element("button", { type: "button", class: "loom-button loom-danger-fill", onclick: stop }, texts.stopConfirm);
+  const cancel = element("button", { type: "button", class: "loom-button", onclick: close }, texts.stopCancel);
+  const asked = element("span", { class: "loom-stop-asked", role: "status" });
+  const whole = element("div", { class: "loom-stop", onkeydown: (event) => event.key === "Escape" && close() });
+  let stage = "idle";
+  let run;
+
+  function open() {
+    stage = "asking";
+    update();
+    confirm.focus();
+  }
+
+  function close() {
+    if (stage !== "asking") return;
+    stage = "idle";
+    update();
+    ask.focus();
+  }
+
+  async function stop() {
+    stage = "asked";
+    setText(asked, texts.stopAsked);
+    update();
+    try {
+      await feed.stop();
+    } catch (error) {
+      stage = "idle";
+      setText(asked, fill(texts.stopFailed, { why: error.message }));
+      update();
+    }
+  }
+
+  function update() {
+    if (feed.run?.run !== run) {
+      run = feed.run?.run;
+      stage = "idle";
+      setText(asked, "");
+    }
+    setText(question, feed.state === "queued" ? texts.stopQuestionQueued : texts.stopQuestion);
+    if (feed.state === "stopping") setText(asked, texts.stopAsked);
+    const parts = partsOfStage();
+    if (parts.length !== whole.childNodes.length || parts.some((part, index) => whole.childNodes[index] !== part)) {
+      whole.replaceChildren(...parts);
+    }
+  }
+
+  function partsOfStage() {
+    if (!feed.run || !feed.status || feed.isOver) return [];
+    if (feed.state === "stopping" || stage === "asked") return [asked];
+    if (stage === "asking") return [question, confirm, cancel];
+    return asked.textContent ? [asked, ask] : [ask];
+  }
+
+  update();
+  return { element: whole, update };
+}

@@ -1,0 +1,82 @@
+// The TensorBoard tab: a frame on the page's own /tensorboard/, made when the tab is first seen and kept up to date.
+
+import { isDark, onAppearanceChange } from "./appearance.js";
+import { element } from "./dom.js";
+import { texts } from "./texts.js";
+
+const ADDRESS = "/tensorboard/";
+const RELOAD_MS = 5000; // its own automatic reload cannot be faster than 30 s
+const SETTINGS = "_tb_global_settings"; // where TensorBoard keeps its theme: "light" or "dark"
+
+/** Fill the tab; returns a function that ends it. */
+export function showTensorBoard(container) {
+  let frame;
+  container.replaceChildren(notice(texts.tensorboard.starting));
+
+  async function start() {
+    container.replaceChildren(notice(texts.tensorboard.starting));
+    const failure = await findFailure(); // asked first: an error would stay in the frame
+    if (failure) {
+      container.replaceChildren(notice(texts.tensorboard.failed, failure, start));
+      return;
+    }
+    setTheme();
+    frame = element("iframe", { src: ADDRESS, title: texts.tensorboard.frame });
+    container.replaceChildren(frame);
+  }
+
+  const seen = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    seen.disconnect();
+    start();
+  });
+  seen.observe(container);
+  const timer = setInterval(() => {
+    if (frame && container.offsetParent && !document.hidden) reload(frame);
+  }, RELOAD_MS);
+  const endThemes = onAppearanceChange(() => {
+    if (!frame) return;
+    setTheme();
+    frame.contentWindow.location.reload();
+  });
+  return () => {
+    seen.disconnect();
+    clearInterval(timer);
+    endThemes();
+  };
+}
+
+/** Why TensorBoard does not answer, "" if it does; the server starts it if need be, which takes seconds. */
+async function findFailure() {
+  try {
+    const answer = await fetch(ADDRESS);
+    return answer.ok ? "" : await answer.text();
+  } catch (error) {
+    return error.message;
+  }
+}
+
+function reload(frame) {
+  const button = frame.contentDocument?.querySelector(".reload-button");
+  if (button && !button.disabled) button.click();
+}
+
+function setTheme() {
+  let settings = {};
+  try {
+    settings = JSON.parse(localStorage.getItem(SETTINGS)) ?? {};
+  } catch {
+    // what stands there is not TensorBoard's; it is replaced
+  }
+  localStorage.setItem(SETTINGS, JSON.stringify({ ...settings, theme: isDark() ? "dark" : "light" }));
+}
+
+function notice(text, details = "", retry = null) {
+  return element(
+    "div",
+    { class: "loom-panel loom-nothing", role: "status" },
+    element("p", {}, text),
+    ...(details ? [element("pre", {}, details)] : []),
+    ...(retry ? [element("button", { type: "button", class: "loom-button", onclick: retry }, texts.tensorboard.retry)] : []),
+  );
+}

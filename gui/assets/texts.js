@@ -1,0 +1,137 @@
+// Every text that the page's scripts show; {name} stands for a value, see fill().
+
+export const texts = {
+  brand: "LoRA Loom",
+  title: "{what} · {name}",
+  noRun: "No run yet. Press Start on Train.",
+  noRunYet: {
+    title: "Nothing has run yet",
+    text: "Load a preset on Train and press Start; what happens then is shown here, and stays here when you reload or close the page.",
+  },
+  connecting: "Connecting…",
+  connectionLost: "Connection to the server lost. The run goes on without it; trying again…",
+
+  states: {
+    queued: "Queued",
+    starting: "Starting",
+    running: "Running",
+    stopping: "Stopping",
+    finished: "Finished",
+    stopped: "Stopped",
+    failed: "Failed",
+    crashed: "Crashed",
+  },
+  kinds: {
+    train: "Training",
+    demo: "Making the demo",
+    cache_latents: "Caching latents",
+    cache_text_encoder_outputs: "Caching text encoder outputs",
+  },
+  phases: {
+    starting: "starting",
+    loading: "loading",
+    caching: "caching",
+    training: "training",
+    saving: "saving",
+    done: "done",
+  },
+  phaseDone: "done: {phase}",
+
+  outcomes: {
+    queued: "It waits in the queue and starts by itself when those before it are over.",
+    starting: "Its process has been started and is loading its libraries; this takes some seconds.",
+    stopping: "Asked to stop: it finishes its step, saves and leaves. After a minute it is terminated, then killed.",
+    finished: "Finished.",
+    stopped: "Stopped as asked; what was saved stays.",
+    terminated: "Stopped: it did not leave by itself and was terminated. Its memory is free.",
+    killed: "Stopped: it did not leave when terminated and was killed with all it had started. Its memory is free.",
+    cancelled: "Taken out of the queue before it began.",
+    failed: "Failed.",
+    failedWithCode: "Failed with exit code {code}.",
+    notStarted: "Not started: {why}.",
+    crashed: "Its process ended without a word: killed from outside, out of memory, or the machine went down.",
+  },
+  lastLogLines: "The end of its log",
+
+  stop: "Stop…",
+  stopCancel: "Cancel",
+  stopQuestion: "Save and stop?",
+  stopQuestionQueued: "Take it out of the queue?",
+  stopConfirm: "Stop",
+  stopAsked: "Stopping…",
+  stopFailed: "The request did not reach the server: {why}",
+
+  appearance: {
+    system: "Appearance: as the system",
+    light: "Appearance: light",
+    dark: "Appearance: dark",
+  },
+
+  progress: "Progress",
+  stepOf: "{step} / {total}",
+  secondsPerStep: "{seconds} s/step",
+  timeLeft: "{time} left",
+  startedAt: "started {time}",
+  endedAt: "ended {time}",
+
+  tiles: {
+    averageLoss: "Loss, average",
+    loss: "Loss now",
+    secondsPerStep: "Seconds per step",
+    epoch: "Epoch",
+    learningRate: "Learning rate",
+    timeLeft: "Time left",
+    itemsDone: "Items",
+    elapsed: "Time so far",
+  },
+
+  curves: {
+    title: "Curves",
+    tabs: { loss: "loss", average: "average", learningRate: "learning rate", gradientNorm: "gradient norm" },
+    each: "each step",
+    average: "average",
+    smoothed: "smoothed",
+    checkpoints: "checkpoints",
+    log: "log scale",
+    step: "step {step}",
+    empty: "The curve begins with the first step.",
+    noValues: "No step has reported this.",
+    summary: "{what} over steps {first} to {last}: {lines}",
+    summaryLine: "{name} from {start} to {end}, lowest {lowest} at step {at}",
+    keys: "Arrow keys move through the steps.",
+  },
+
+  log: {
+    title: "Log",
+    search: "Search log",
+    follow: "follow",
+    copy: "Copy",
+    copied: "Copied",
+    copyFailed: "Not copied",
+    matches: "{count} of {total} lines",
+    cut: "Earlier lines are in train.log.",
+    empty: "Nothing has been written yet.",
+  },
+
+  files: {
+    title: "Files",
+    none: "No LoRA file has been saved yet.",
+    saved: "Saved",
+    runFolder: "Run folder",
+    logFolder: "TensorBoard log",
+    copy: "Copy path",
+    copied: "Copied",
+  },
+
+  tensorboard: {
+    starting: "TensorBoard is starting…",
+    failed: "TensorBoard does not start.",
+    retry: "Try again",
+    frame: "TensorBoard",
+  },
+};
+
+/** The text with each {name} replaced by its value. */
+export function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
