@@ -15,6 +15,7 @@ from backend.plan.plan import make_plan
 from backend.runs.folder import Job, RunFolder, create_run_folder, submit
 
 TRAINER_MODULE = "backend.commands.train"
+NEUTRAL_ACCELERATE_CONFIG = Path(__file__).with_name("accelerate.yaml")
 
 
 def submit_training(
@@ -96,7 +97,7 @@ def absolute_paths(configuration: Configuration) -> dict[str, str]:
 def launch_arguments(config_file: Path, configuration: Configuration) -> list[str]:
     """What follows the Python interpreter: accelerate's launcher with everything stated, and the trainer."""
     return [
-        *("-m", "accelerate.commands.launch", "--quiet"),
+        *("-m", "accelerate.commands.launch", "--quiet", "--config_file", str(NEUTRAL_ACCELERATE_CONFIG)),
         *("--num_processes", "1", "--num_machines", "1", "--dynamo_backend", "no"),
         *("--mixed_precision", configuration.memory.mixed_precision),
         *("--num_cpu_threads_per_process", str(os.cpu_count() or 1)),  # accelerate's own default of 1 starves a CPU

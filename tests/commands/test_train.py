@@ -113,6 +113,17 @@ def test_bf16_checkpointing_and_wandb_work_together(project):
     assert len(list(Path(run.status().log_folder).rglob("*.wandb"))) == 1
 
 
+def test_what_accelerate_config_was_told_for_another_program_does_not_act(project, tmp_path):
+    (tmp_path / "accelerate").mkdir()
+    (tmp_path / "accelerate" / "default_config.yaml").write_text(
+        "compute_environment: LOCAL_MACHINE\ndistributed_type: DEEPSPEED\nnum_processes: 4\nmixed_precision: fp16\n"
+        "deepspeed_config: {zero_stage: 3}\nuse_cpu: false\ndebug: false\n",
+        encoding="utf-8",
+    )
+    done = project.train("--max_train_steps", "1", HF_HOME=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_weights_file_of_another_kind_fails_the_run_and_is_named(project, tmp_path):
     other = tmp_path / "other.pt"
     torch.save({"module": {"encoder.conv_in.conv.weight": torch.zeros(2)}}, other)
