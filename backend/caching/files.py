@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from backend.atomic_file import replaced
 from backend.errors import DatasetError, UserError
 
 _ARCHITECTURE = "hunyuan_video"
@@ -135,16 +135,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _write(path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str]) -> None:
     """A safetensors file with its tensors in this order, whole or not there; UserError if the disk refuses."""
     content = [_header(tensors, metadata), *map(_bytes_of, tensors.values())]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with replaced(path) as temporary, temporary.open("wb") as file:
             file.writelines(content)
-        temporary.replace(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}", hint="is the disk full?") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _header(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:

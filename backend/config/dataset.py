@@ -13,6 +13,7 @@ from typing import Any
 import tomlkit
 from pydantic import ValidationError
 
+from backend.atomic_file import write_text
 from backend.config.dataset_models import DatasetFile, DatasetOptions, ImageDataset, VideoDataset, whole_latent_frames
 from backend.errors import DatasetError, Problem
 
@@ -70,10 +71,7 @@ def parse_datasets(values: Mapping[str, Any]) -> DatasetFile:
 
 def write_dataset_file(path: Path, dataset_file: DatasetFile) -> None:
     """Writes a TOML file that read_dataset_file and musubi-tuner read back to the same values."""
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_text(format_dataset_file(dataset_file), encoding="utf-8", newline="\n")
-    unfinished.replace(path)
+    write_text(path, format_dataset_file(dataset_file))
 
 
 def format_dataset_file(dataset_file: DatasetFile) -> str:

@@ -81,7 +81,7 @@ def describe(group: type[OptionGroup], name: str) -> Option:
     """The declaration of one option of a group, read back."""
     field = group.model_fields[name]
     facts = typing.cast(dict[str, Any], field.json_schema_extra)
-    annotation, optional = _without_none(field.annotation)
+    annotation, optional = _plain(field.annotation)
     return Option(
         name=name,
         group=group.title(),
@@ -126,12 +126,13 @@ def _checked_ratio(ratio: float) -> float:
     return ratio
 
 
-def _without_none(annotation: Any) -> tuple[Any, bool]:
-    """The type without `None`, and whether `None` was allowed."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        parts = [part for part in get_args(annotation) if part is not type(None)]
-        if len(parts) < len(get_args(annotation)):
-            return (parts[0] if len(parts) == 1 else Union[tuple(parts)]), True  # noqa: UP007
+def _plain(annotation: Any) -> tuple[Any, bool]:
+    """The type without `None` and without `Annotated`, and whether `None` was allowed."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation):
+        (part,) = (part for part in get_args(annotation) if part is not type(None))
+        return _plain(part)[0], True
     return annotation, False
 
 
@@ -140,7 +141,7 @@ def _kind(annotation: Any) -> Kind:
         return "choice"
     if get_origin(annotation) is list:
         return "list"
-    if get_origin(annotation) in (Union, types.UnionType, Annotated):
+    if get_origin(annotation) in (Union, types.UnionType):
         return "steps_or_ratio"
     return typing.cast(Kind, {bool: "flag", int: "integer", float: "number", str: "text"}[annotation])
 

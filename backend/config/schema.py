@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 from backend.config.options import OptionGroup, StepsOrRatio, option
 
-Dtype = Literal["float16", "bfloat16", "float32"]
+_DTYPE_ALIASES = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "float": "float32"}
+
+
+def _full_dtype_name(value: Any) -> Any:
+    """musubi-tuner takes both the short and the full names."""
+    return _DTYPE_ALIASES.get(value, value) if isinstance(value, str) else value
+
+
+Dtype = Annotated[Literal["float16", "bfloat16", "float32"], BeforeValidator(_full_dtype_name)]
 
 
 class ModelOptions(OptionGroup):

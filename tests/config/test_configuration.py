@@ -51,6 +51,14 @@ def test_a_ratio_of_all_steps_survives_a_change_of_something_else():
     assert isinstance(changed.schedule.lr_warmup_steps, float) and changed.schedule.lr_warmup_steps == 1.0
 
 
+def test_the_short_names_of_dtypes_are_taken_as_musubi_tuner_does():
+    model = Configuration.from_values({"dit_dtype": "bf16", "vae_dtype": "float", "text_encoder_dtype": "fp16"}).model
+    assert (model.dit_dtype, model.vae_dtype, model.text_encoder_dtype) == ("bfloat16", "float32", "float16")
+    assert problems_of(dit_dtype="fp8") == [
+        "Transformer dtype (dit_dtype) is 'fp8' (wanted one of float16, bfloat16, float32)"
+    ]
+
+
 def test_network_args_are_taken_apart():
     configuration = Configuration.from_values(
         {"network_args": ["loraplus_lr_ratio=4", "exclude_patterns=[r'.*=.*']", "verbose=True"]}
