@@ -1,0 +1,152 @@
+"""`python -m backend demo`, as it is called."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend.__main__ import main
+from backend.commands.demo import make_demo
+from backend.config.configuration import Configuration
+from backend.config.dataset import read_dataset_file
+from backend.config.presets import find_preset, read_preset, read_title
+from backend.dataset.cached import find_cached_items
+from backend.networks.files import load_lora
+from backend.plan.plan import make_plan
+from backend.runs.demo_folder import DemoFolder, demo_is_ready
+from backend.runs.folder import RunFolder, RunState, list_runs
+from backend.runs.status import Reporter
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> RunFolder:
+    """The demo, made as the page does it: as the process of a run; two folders up is the workspace."""
+    run = RunFolder(tmp_path_factory.mktemp("workspace") / "runs" / "make_demo")
+    run.path.mkdir(parents=True)
+    _run_command("--workspace", str(_workspace(run)), environment={Reporter.FOLDER_VARIABLE: str(run.path)})
+    return run
+
+
+@pytest.fixture(scope="module")
+def workspace(run) -> Path:
+    return _workspace(run)
+
+
+def test_the_run_reports_how_it_went(run):
+    status = run.status()
+    assert (status.phase, status.outcome, status.step, status.total_steps) == ("done", "finished", 12, 12)
+    assert run.state() is RunState.FINISHED
+
+
+def test_all_photos_and_windows_are_cached(workspace):
+    photos, clips = read_dataset_file(DemoFolder.of(workspace).dataset_file).datasets
+    photo_items, photo_problems = find_cached_items(photos)
+    clip_items, clip_problems = find_cached_items(clips)
+    assert (len(photo_items), len(clip_items)) == (8, 8)
+    assert photo_problems == clip_problems == []
+
+
+def test_the_preset_can_be_started(workspace):
+    plan = make_plan(_configuration(workspace))
+    assert plan.problems == ()
+    assert (len(plan.trained), plan.rank, plan.steps.total_steps) == (36, 8, 40)
+    assert read_title(find_preset("demo", workspace=workspace))[0] == "Demo"
+
+
+def test_a_second_call_leaves_everything_as_it_is(workspace):
+    before = _changed_at(workspace)
+    assert main(["demo", "--workspace", str(workspace)]) == 0
+    assert _changed_at(workspace) == before
+    assert demo_is_ready(workspace)
+
+
+def test_what_an_interruption_left_out_is_made_and_nothing_else(workspace):
+    demo, before = DemoFolder.of(workspace), _changed_at(workspace)
+    lost = demo.caches / "photos" / "moon_0512x0512_hv.safetensors"
+    content = lost.read_bytes()
+    lost.unlink()
+    assert not demo_is_ready(workspace)
+    make_demo(workspace, reporter=Reporter(None))
+    assert demo_is_ready(workspace)
+    assert lost.read_bytes() == content
+    after = _changed_at(workspace)
+    assert {path for path in after if after[path] != before[path]} == {lost, demo.mark_file}
+
+
+def test_a_damaged_model_is_made_anew_and_so_are_the_caches(workspace):
+    demo, before = DemoFolder.of(workspace), _changed_at(workspace)
+    contents = {path: path.read_bytes() for path in demo.caches.rglob("*.safetensors")}
+    demo.vae.write_bytes(demo.vae.read_bytes()[:-1000])
+    assert not demo_is_ready(workspace)
+    make_demo(workspace, reporter=Reporter(None))
+    after = _changed_at(workspace)
+    changed = {path for path in after if after[path] != before[path]}
+    assert changed == {demo.vae, demo.mark_file, *contents}
+    assert {path: path.read_bytes() for path in contents} == contents
+
+
+def test_a_workspace_that_was_moved_gets_its_demo_anew(workspace, tmp_path):
+    shutil.copytree(workspace / "demo", tmp_path / "demo")
+    assert not demo_is_ready(tmp_path)
+
+
+def test_a_stop_request_ends_the_making(tmp_path, monkeypatch):
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    run.request("stop")
+    monkeypatch.setenv(Reporter.FOLDER_VARIABLE, str(run.path))
+    assert main(["demo", "--workspace", str(tmp_path)]) == 130
+    assert run.status().outcome == "stopped"
+    assert not demo_is_ready(tmp_path)
+
+
+def test_an_unknown_option_is_refused(capsys):
+    assert main(["demo", "--trian"]) == 2
+    assert "--trian" in capsys.readouterr().err
+
+
+def test_train_makes_a_lora_with_a_falling_loss_and_says_where_it_lies(workspace):
+    output = _run_command("--workspace", str(workspace), "--train")
+    trained = next(each for each in list_runs(workspace) if each.config_file.exists())
+    lora = trained.checkpoints / "demo.safetensors"
+    assert f"LoRA:  {lora}" in output
+    assert f"logs:  {workspace / 'logs'}" in output
+    tensors, metadata = load_lora(lora)
+    assert len(tensors) == 3 * 36
+    assert metadata["ss_network_dim"] == "8"
+    losses = [json.loads(line)["loss"] for line in trained.metrics_file.read_text().splitlines()]
+    assert len(losses) == 40
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def _workspace(run: RunFolder) -> Path:
+    return run.path.parents[1]
+
+
+def _configuration(workspace: Path) -> Configuration:
+    return Configuration.from_values(read_preset(find_preset("demo", workspace=workspace), workspace=workspace))
+
+
+def _run_command(*arguments: str, environment: dict[str, str] | None = None) -> str:
+    """The output of the command in a process of its own, which must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "backend", "demo", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def _changed_at(workspace: Path) -> dict[Path, int]:
+    files = (path for path in (workspace / "demo").rglob("*") if path.is_file())
+    return {path: path.stat().st_mtime_ns for path in files if path.suffix != ".lock"}

@@ -1,0 +1,39 @@
+"""The making of the demo as a job."""
+
+from backend.runs.demo_folder import DemoFolder, demo_is_ready
+from backend.runs.demo_job import submit_demo
+from backend.runs.folder import RunState, list_runs
+from backend.runs.status import Reporter
+
+
+def test_the_job_makes_the_demo_in_its_workspace(tmp_path):
+    run = submit_demo(tmp_path)
+    assert run.state() is RunState.QUEUED
+    assert run.job().arguments == ("-m", "backend", "demo", "--workspace", str(tmp_path))
+
+
+def test_a_second_submission_while_the_first_waits_or_runs_is_the_same_run(tmp_path):
+    run = submit_demo(tmp_path)
+    assert submit_demo(tmp_path) == run
+    reporter = Reporter(run.path)
+    reporter.update(phase="loading")
+    assert submit_demo(tmp_path) == run
+    reporter.update(outcome="failed")
+    run.exit_file.write_text('{"code": 1, "how": "", "at": 0}')
+    assert submit_demo(tmp_path) != run
+    assert len(list_runs(tmp_path)) == 2
+
+
+def test_the_demo_is_ready_while_all_that_was_made_is_there(tmp_path):
+    demo = DemoFolder.of(tmp_path)
+    assert not demo_is_ready(tmp_path)
+    for path in (demo.transformer, demo.vae, demo.photos / "cat.jpg", demo.caches / "cat", demo.dataset_file):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("something")
+    assert not demo_is_ready(tmp_path)
+    demo.mark_as_whole()
+    assert demo_is_ready(tmp_path)
+    demo.dataset_file.write_text("a user's change")
+    assert demo_is_ready(tmp_path)
+    demo.vae.write_text("someth")
+    assert not demo_is_ready(tmp_path)
