@@ -13,8 +13,8 @@ from gui.tabs.train import build_train
 
 def build_page(workspace: Path) -> gr.Blocks:
     """The whole page for one workspace."""
-    with gr.Blocks(title="LoRA Loom", analytics_enabled=False) as page:
-        gr.HTML("<div id='loom-header'></div>", padding=False, elem_id="loom-header-block")
+    with gr.Blocks(title="LoRA Loom", analytics_enabled=False, fill_width=True) as page:
+        gr.HTML("<div id='loom-header'></div>", elem_id="loom-header-block", padding=False, apply_default_css=False)
         with gr.Tabs(elem_id="loom-tabs") as tabs:
             with gr.Tab("Train", id="train"):
                 train = build_train(workspace, tabs)

@@ -47,12 +47,12 @@ def build_train(workspace: Path, tabs: gr.Tabs) -> TrainTab:
         with gr.Column(scale=7, min_width=320, elem_id="loom-sections"):
             fields = _section_fields()
         with gr.Column(scale=4, min_width=300, elem_id="loom-plan-side"):
-            with gr.Group(elem_id="loom-plan", elem_classes="loom-card"):
+            with gr.Column(elem_id="loom-plan", elem_classes="loom-card"):
                 gr.HTML("<h2>Plan</h2>", padding=False)
                 plan = gr.HTML(elem_id="plan", padding=False)
                 message = gr.HTML(elem_id="start-message", padding=False)
                 start = gr.Button("Start training", variant="primary", elem_id="start")
-            with gr.Tabs(elem_id="loom-texts"):
+            with gr.Tabs(elem_id="loom-texts", elem_classes="loom-card"):
                 with gr.Tab("TOML"):
                     toml = _read_only_text("toml", "The configuration that Start will use")
                 with gr.Tab("Command"):
@@ -160,7 +160,7 @@ def _section_fields() -> list[gr.components.Component]:
     for key, (title, options) in sections().items():
         with gr.Column(elem_id=f"section-{key}", elem_classes=["loom-section", "loom-card"]):
             gr.HTML(f"<h2>{escape(title)}</h2>", padding=False)
-            with gr.Row(equal_height=False, elem_classes="loom-fields"):
+            with gr.Column(elem_classes="loom-fields"):
                 fields += [make_field(declared) for declared in options]
     return fields
 
@@ -194,7 +194,7 @@ def _navigation() -> str:
 
 
 def _preset_fields(workspace: Path) -> tuple[gr.Dropdown, gr.Button, gr.Textbox, gr.Button]:
-    with gr.Group(elem_id="loom-presets", elem_classes="loom-card"):
+    with gr.Column(elem_id="loom-presets", elem_classes="loom-card"):
         preset = gr.Dropdown(choices=_preset_choices(workspace), label="Preset", elem_id="preset")
         load = gr.Button("Load", elem_id="preset-load", size="sm")
         name = gr.Textbox(label="Save as", placeholder="name", max_lines=1, elem_id="preset-name")
