@@ -48,6 +48,7 @@ def make_demo(workspace: Path, *, reporter: Reporter) -> None:
             _write_files(demo, reporter)
             _cache(demo, workspace=workspace, reporter=reporter)
             demo.mark_as_whole()
+    reporter.update(message="the demo is ready")
     print(f"the demo is ready: {demo.path}", flush=True)
 
 
