@@ -146,8 +146,8 @@ class Trainer:
         batches = self.epoch_batches(epoch)
         first = (epoch - 1) * self.steps.batches_per_epoch
         for position in range(self.steps.steps_per_epoch):
-            if self._step == self.steps.total_steps:
-                return
+            if self._step == self.steps.total_steps:  # a number of steps may end within an epoch
+                break
             started = time.perf_counter()
             start = position * self.accumulation
             count = min(self.accumulation, self.steps.batches_per_epoch - start)
