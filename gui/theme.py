@@ -14,6 +14,9 @@ MONOSPACED_FONT = ("ui-monospace", "Cascadia Mono", "Consolas", "DejaVu Sans Mon
 HEAD = f"""
 <link rel="icon" type="image/svg+xml" href="{ASSETS_PATH}/icon.svg">
 <link rel="stylesheet" href="{ASSETS_PATH}/style.css">
+<link rel="stylesheet" href="{ASSETS_PATH}/header.css">
+<link rel="stylesheet" href="{ASSETS_PATH}/monitor.css">
+<link rel="stylesheet" href="{ASSETS_PATH}/train.css">
 <script type="module" src="{ASSETS_PATH}/loom.js"></script>
 """
 """Linked, not inlined: Gradio rewrites the selectors of a style sheet that it is given."""

@@ -8,7 +8,7 @@ import { fill, texts } from "./texts.js";
 const POINTS = 800;
 const REDRAW_MS = 1000;
 const HEIGHT = 290;
-const MARGIN = { left: 58, right: 14, top: 14, bottom: 28 };
+const MARGIN = { left: 58, right: 24, top: 14, bottom: 28 };
 
 /** The curves as a card: {element, end()}. */
 export function curvesView(feed) {

@@ -24,7 +24,7 @@ export function showHeader(container, feed) {
     const told = headline(feed);
     setText(what, told.what);
     setText(name, told.name);
-    setText(numbers, told.numbers);
+    showNumbers(numbers, told.numbers);
     setAttribute(state, "data-state", feed.state ?? "none");
     bar.update(told.share);
     stop.update();
@@ -64,7 +64,7 @@ export function stateInWords(feed) {
 function headline(feed) {
   if (!feed.run || !feed.status) {
     const what = feed.run === undefined ? texts.connecting : texts.noRun;
-    return { what, name: "", numbers: "", share: null, title: texts.brand };
+    return { what, name: "", numbers: {}, share: null, title: texts.brand };
   }
   const { status } = feed;
   const share = shareDone(status);
@@ -77,17 +77,26 @@ function headline(feed) {
 }
 
 function numbersOf({ status, state }) {
-  const parts = [];
+  const numbers = {};
   if (status.total_steps) {
-    parts.push(fill(texts.stepOf, { step: formatCount(status.step), total: formatCount(status.total_steps) }));
+    numbers.steps = fill(texts.stepOf, { step: formatCount(status.step), total: formatCount(status.total_steps) });
   }
-  if (state === "running" || state === "stopping") {
-    if (isNumber(status.seconds_per_step)) {
-      parts.push(fill(texts.secondsPerStep, { seconds: formatSeconds(status.seconds_per_step) }));
-    }
-    if (isNumber(status.time_left_s)) parts.push(fill(texts.timeLeft, { time: formatDuration(status.time_left_s) }));
+  if (state !== "running" && state !== "stopping") return numbers;
+  if (isNumber(status.seconds_per_step)) {
+    numbers.speed = fill(texts.secondsPerStep, { seconds: formatSeconds(status.seconds_per_step) });
   }
-  return parts.join(" · ");
+  if (isNumber(status.time_left_s)) numbers.left = fill(texts.timeLeft, { time: formatDuration(status.time_left_s) });
+  return numbers;
+}
+
+function showNumbers(list, numbers) {
+  const names = Object.keys(numbers);
+  while (list.childNodes.length > names.length) list.lastChild.remove();
+  names.forEach((name, index) => {
+    const part = list.childNodes[index] ?? list.appendChild(element("span"));
+    setAttribute(part, "class", `loom-header-${name}`);
+    setText(part, numbers[name]);
+  });
 }
 
 function appearanceSwitch() {

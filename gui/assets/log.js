@@ -8,6 +8,7 @@ import { fill, texts } from "./texts.js";
 
 const LINES = 5000;
 const NEAR_END_PX = 24;
+const BY_HAND_MS = 500;
 
 /** The log as a card: {element, tail(count), end()}. */
 export function logView(feed) {
@@ -82,8 +83,15 @@ export function logView(feed) {
     if (follow.checked) scrollToEnd();
   });
   follow.addEventListener("change", () => follow.checked && scrollToEnd());
+  // A scroll event alone does not tell a person from a change of the layout, which must not end the following.
+  let byHandUntil = 0;
+  for (const kind of ["wheel", "touchmove", "keydown"]) {
+    rows.addEventListener(kind, () => (byHandUntil = performance.now() + BY_HAND_MS), { passive: true });
+  }
+  rows.addEventListener("pointerdown", () => (byHandUntil = Infinity));
+  rows.addEventListener("pointerup", () => (byHandUntil = performance.now() + BY_HAND_MS));
   rows.addEventListener("scroll", () => {
-    if (!rows.offsetParent) return; // hidden with its tab, which scrolls it to the top
+    if (performance.now() > byHandUntil) return;
     follow.checked = rows.scrollTop + rows.clientHeight >= rows.scrollHeight - NEAR_END_PX;
   });
   const seen = new ResizeObserver(() => follow.checked && scrollToEnd());

@@ -9,4 +9,4 @@ CONTAINER = "<div id='loom-tensorboard'></div>"
 
 def build_tensorboard() -> None:
     """Build the tab inside the current gr.Tab."""
-    gr.HTML(CONTAINER, elem_id="loom-tensorboard-block", padding=False)
+    gr.HTML(CONTAINER, elem_id="loom-tensorboard-block", padding=False, apply_default_css=False)
