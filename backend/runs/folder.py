@@ -134,7 +134,9 @@ class RunFolder:
             return RunState(status.outcome)
         if ended is not None:
             return _state_after_exit(ended)
-        return RunState.CRASHED if process is not None else RunState.QUEUED
+        if process is not None:
+            return RunState.CRASHED
+        return RunState.STOPPED if self.has_request("stop") else RunState.QUEUED
 
     def request(self, what: str) -> None:
         """Ask the run for something (stop, save); it looks at the end of every step."""

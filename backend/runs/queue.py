@@ -148,11 +148,11 @@ def _run_until_empty(workspace: Path, patience: Patience) -> None:
 
 
 def _queued(workspace: Path) -> list[RunFolder]:
-    """The runs that wait for this worker, in the order in which they were submitted."""
+    """The runs that wait for this worker, cancelled ones too, in the order in which they were submitted."""
     waiting = []
     for run in reversed(list_runs(workspace)):
         job = run.job()
-        if job is not None and not job.foreground and run.state() is RunState.QUEUED:
+        if job is not None and not job.foreground and run.process() is None and run.exit_record() is None:
             waiting.append((job.submitted, run))
     return [run for _, run in sorted(waiting, key=lambda entry: entry[0])]
 

@@ -41,6 +41,13 @@ def test_a_run_without_a_process_is_queued(run):
     assert run.state() is RunState.QUEUED and not run.state().is_over
 
 
+def test_a_queued_run_that_is_asked_to_stop_is_stopped_at_once(run):
+    run.request("stop")
+    assert run.state() is RunState.STOPPED
+    write_json(run.process_file, ALIVE)  # a worker had just begun it
+    assert run.state() is RunState.STARTING
+
+
 def test_a_living_process_without_a_status_is_starting(run):
     write_json(run.process_file, ALIVE)
     assert run.state() is RunState.STARTING

@@ -136,12 +136,14 @@ def test_a_job_that_needs_a_run_which_was_deleted_is_not_started(tmp_path):
     assert run.exit_record()["how"] == "not started: absent is gone"
 
 
-def test_a_queued_run_that_is_stopped_never_starts(tmp_path):
+def test_a_queued_run_that_is_stopped_never_starts_and_neither_does_what_needs_it(tmp_path):
     run = make_run(tmp_path, jobs.ENDS)
+    dependant = make_run(tmp_path, jobs.ENDS, needs=(run.name,))
     run.request("stop")
     work(tmp_path, patience=SHORT)
     assert run.state() is RunState.STOPPED and run.exit_record()["how"] == "cancelled"
     assert run.process() is None and not run.log_file.exists()
+    assert dependant.exit_record()["how"] == f"not started: {run.name} is stopped"
 
 
 def test_a_job_in_the_foreground_is_left_to_the_command_that_made_it(tmp_path):
