@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import gradio as gr
 from backend.config.configuration import Configuration, all_options
 from backend.config.presets import Preset, find_preset, list_presets, read_preset, read_title, save_preset
 from backend.config.toml_file import format_toml
-from backend.errors import UserError
+from backend.errors import Problem, UserError
 from backend.plan.plan import make_plan
 from backend.runs.caching_job import submit_caching
-from backend.runs.demo_folder import demo_is_ready
+from backend.runs.demo_folder import DemoFolder, demo_is_ready
 from backend.runs.demo_job import submit_demo
 from backend.runs.folder import RunFolder
 from backend.runs.queue import ensure_worker
@@ -26,6 +26,12 @@ from gui.form import Draft, FieldValue, form_of, make_field, read_form, sections
 from gui.plan_view import format_commands, format_plan, format_problems
 
 DEMO_PRESET = "demo"
+DEMO_OPTIONS = ("dit", "dataset_config")
+DEMO_NOT_MADE = Problem(
+    "the demo's models and dataset are not there yet",
+    hint="they are made before the training starts; until then the numbers are those of the full-size model",
+    severity="warning",
+)
 EVENT_OPTIONS: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -102,8 +108,11 @@ class _Handlers:
         except UserError as error:
             waiting = "# as soon as the problems are solved"
             return format_problems(error.problems), waiting, waiting
+        plan = make_plan(configuration)
+        if self._demo_is_missing(configuration):
+            plan = replace(plan, problems=(DEMO_NOT_MADE, *(p for p in plan.problems if p.option not in DEMO_OPTIONS)))
         return (
-            format_plan(make_plan(configuration)),
+            format_plan(plan),
             format_toml(configuration.values()),
             format_commands(configuration, workspace=self.workspace),
         )
@@ -146,12 +155,19 @@ class _Handlers:
         return [_told(f"Started {run.name}."), gr.Tabs(selected="monitor")]
 
     def _what_must_run_first(self, configuration: Configuration) -> list[RunFolder]:
-        if _uses_demo(configuration, self.workspace) and not demo_is_ready(self.workspace):
+        if self._demo_is_missing(configuration):
             return [submit_demo(self.workspace)]
         plan = make_plan(configuration)
         if plan.errors or plan.dataset is None or not plan.dataset.missing:
             return []
         return submit_caching(configuration, workspace=self.workspace)
+
+    def _demo_is_missing(self, configuration: Configuration) -> bool:
+        """Whether the form names files of the demo, which is not made yet."""
+        demo = DemoFolder.of(self.workspace)
+        paths = (configuration.model.dit, configuration.dataset.dataset_config)
+        names_demo = any(path is not None and demo.path in Path(path).absolute().parents for path in paths)
+        return names_demo and not demo.is_whole()
 
 
 def _section_fields() -> list[gr.components.Component]:
@@ -211,12 +227,6 @@ def _title(preset: Preset) -> str:
         return read_title(preset)[0]
     except UserError:  # told in full when it is loaded
         return preset.name
-
-
-def _uses_demo(configuration: Configuration, workspace: Path) -> bool:
-    demo = workspace.absolute() / "demo"
-    paths = (configuration.model.dit, configuration.dataset.dataset_config)
-    return any(path is not None and demo in Path(path).absolute().parents for path in paths)
 
 
 def _told(text: str) -> str:

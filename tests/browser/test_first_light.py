@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 from safetensors import safe_open
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -62,10 +65,17 @@ def test_a_newcomer_trains_the_demo_in_the_page(page: Page, address, workspace, 
 
     page.get_by_role("tab", name="TensorBoard").click()
     frame = page.frame_locator("#loom-tensorboard iframe")
-    card = frame.locator("card-view").filter(has_text="loss/average")
-    expect(card.first).to_be_visible(timeout=A_LONG_WAIT_MS)
-    expect(card.locator("canvas, svg path.line, line-chart").first).to_be_visible()
+    chart = frame.locator("card-view").filter(has_text="loss/average").locator("line-chart")
+    expect(chart).to_be_visible(timeout=A_LONG_WAIT_MS)
+    while coloured_pixels(chart) < 100:  # grid and axes are grey
+        page.wait_for_timeout(200)
     screenshot("first_light_tensorboard")
+
+
+def coloured_pixels(chart: Locator) -> int:
+    """How many pixels of the chart are bluish, as TensorBoard draws its first line."""
+    pixels = np.asarray(Image.open(io.BytesIO(chart.screenshot())).convert("RGB")).astype(int)
+    return int((pixels[..., 2] - pixels[..., 0] > 20).sum())
 
 
 def test_the_run_has_what_the_form_showed(workspace):
