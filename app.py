@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.errors import InputError, UserError
+from backend.runs.queue import resume_queue
 from gui.address import check_access, listen, network_address, page_address
 from gui.gradio_import import prepare_gradio
 
@@ -45,6 +46,7 @@ def serve_page(options: argparse.Namespace) -> None:
         if options.open:
             webbrowser.open(address)
 
+    resume_queue(workspace)
     page = build_page(workspace)
     application = build_application(
         page, workspace=workspace, host=options.host, login=options.auth, appearance=appearance()

@@ -118,7 +118,7 @@ def load_data(configuration: Configuration) -> TrainingData:
         print(f"{problem.severity}: {problem}", flush=True)
     groups = group_into_buckets(file.datasets, [items for items, _ in found])
     if not groups:
-        raise DatasetError.of(problems)
+        raise DatasetError("the dataset has nothing to train on", hint="see the lines above; cache it again")
     schedule = configuration.schedule
     steps = count_steps(
         count_batches(groups),

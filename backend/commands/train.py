@@ -11,6 +11,8 @@ import sys
 import traceback
 from pathlib import Path
 
+import filelock
+
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.config.schema import GROUPS
@@ -48,6 +50,15 @@ def follow(run: RunFolder) -> int:
 
 def train(run: RunFolder) -> None:
     """The training itself, inside accelerate's launcher; its outcome is told in the run's status."""
+    lock = filelock.FileLock(run.lock_file)
+    try:
+        with lock.acquire(timeout=5):
+            _train_and_report(run)
+    except filelock.Timeout as error:
+        raise UserError(f"{run.path}: another process trains this run", hint="start a run of its own") from error
+
+
+def _train_and_report(run: RunFolder) -> None:
     reporter = Reporter(run.path)
     reporter.update(phase="loading")
     try:

@@ -117,6 +117,8 @@ def _format_value(value: Any) -> str:
 
 def _quote(pattern: str) -> str:
     """The pattern as a Python literal: raw, so that backslashes stay readable, where a raw literal can hold it."""
+    if "=" in pattern:  # musubi-tuner splits at every =
+        return repr(pattern).replace("=", r"\x3d")
     for quote in "'\"":
         if quote not in pattern and not pattern.endswith("\\") and re.fullmatch(r"[ -~\u00a0-\uffff]*", pattern):
             return f"r{quote}{pattern}{quote}"

@@ -16,6 +16,11 @@ def _full_dtype_name(value: Any) -> Any:
     return _DTYPE_ALIASES.get(value, value) if isinstance(value, str) else value
 
 
+def _short_module_name(value: object) -> object:
+    return value.removeprefix("musubi_tuner.") if isinstance(value, str) else value
+
+
+NetworkModule = Annotated[Literal["networks.lora"], BeforeValidator(_short_module_name)]
 Dtype = Annotated[Literal["float16", "bfloat16", "float32"], BeforeValidator(_full_dtype_name)]
 
 
@@ -67,7 +72,7 @@ class CachingOptions(OptionGroup):
 class NetworkOptions(OptionGroup):
     """LoRA network"""
 
-    network_module: Literal["networks.lora"] = option("networks.lora", label="Network module")
+    network_module: NetworkModule = option("networks.lora", label="Network module")
     """Kind of network to train."""
 
     network_dim: int = option(32, label="Rank", basic=True, ge=1)

@@ -118,12 +118,11 @@ class RunFolder:
         return read_json(self.exit_file)
 
     def process(self) -> ProcessMark | None:
-        """The process at the head of the run: as its parent recorded it, else as the run itself says."""
-        record = read_json(self.process_file)
-        if record is None:
-            status = self.status()
-            record = dict(status.process) if status else None
-        return ProcessMark.read(record) if record else None
+        """The process at the head of the run: the one its parent recorded; when that is gone, the one that trains."""
+        status = self.status()
+        records = (read_json(self.process_file), dict(status.process) if status else None)
+        marks = [ProcessMark.read(record) for record in records if record]
+        return next((mark for mark in marks if mark.is_alive()), marks[0] if marks else None)
 
     def state(self) -> RunState:
         """What follows from the files and from whether the process lives."""

@@ -48,6 +48,12 @@ def ensure_worker(workspace: Path) -> None:
     )
 
 
+def resume_queue(workspace: Path) -> None:
+    """Start a worker if jobs wait or run, whose last worker may have died, with the machine perhaps."""
+    if any(_is_unfinished_job(run) for run in list_runs(workspace)):
+        ensure_worker(workspace)
+
+
 def work(workspace: Path, *, patience: Patience = DEFAULT_PATIENCE) -> bool:
     """Run all queued jobs of the workspace, oldest first, then return. False if another worker is at it."""
     workspace = workspace.absolute()
@@ -155,6 +161,11 @@ def _queued(workspace: Path) -> list[RunFolder]:
         if job is not None and not job.foreground and run.process() is None and run.exit_record() is None:
             waiting.append((job.submitted, run))
     return [run for _, run in sorted(waiting, key=lambda entry: entry[0])]
+
+
+def _is_unfinished_job(run: RunFolder) -> bool:
+    job = run.job()
+    return job is not None and not job.foreground and run.exit_record() is None and not run.state().is_over
 
 
 def _ended_unstarted(run: RunFolder) -> bool:

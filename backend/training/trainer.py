@@ -214,7 +214,7 @@ class Trainer:
         )
 
     def _after_step(self, epoch: int) -> None:
-        """Save if a step's checkpoint is due or somebody asked; leave if somebody asked to stop."""
+        """Save if a step's checkpoint is due; save and leave if somebody asked to stop."""
         last = self._step == self.steps.total_steps
         if self.reporter.is_requested("stop") and not last:
             path = self._save(self.saver.save_step, epoch=epoch)

@@ -105,17 +105,14 @@ class _Handlers:
         """Plan, TOML and command; mistakes in place of all three while there are any."""
         try:
             configuration = read_form(raw)
+            toml = format_toml(configuration.values())
         except UserError as error:
             waiting = "# as soon as the problems are solved"
             return format_problems(error.problems), waiting, waiting
         plan = make_plan(configuration)
         if self._demo_is_missing(configuration):
             plan = replace(plan, problems=(DEMO_NOT_MADE, *(p for p in plan.problems if p.option not in DEMO_OPTIONS)))
-        return (
-            format_plan(plan),
-            format_toml(configuration.values()),
-            format_commands(configuration, workspace=self.workspace),
-        )
+        return format_plan(plan), toml, format_commands(configuration, workspace=self.workspace)
 
     def load_preset(self, name: str, *raw: FieldValue) -> list[Any]:
         """The form with the preset's options changed and no others. The first use of Demo makes its files."""

@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import filelock
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from backend.commands.train import train
 from backend.config.toml_file import read_configuration
+from backend.errors import UserError
 from backend.networks.files import load_lora
 from backend.runs.folder import RunState
 from tests.commands.tiny_project import interrupt, make_project, processes_of, wait_for_step
@@ -99,6 +102,12 @@ def test_ctrl_c_saves_a_checkpoint_ends_with_130_and_leaves_no_process(project):
     assert saved.name == f"long-step{step:08d}.safetensors"
     assert f"stopped after step {step} of 100000" in run.status().message
     assert processes_of(project) == []
+
+
+def test_one_run_is_not_trained_by_two_processes(finished):
+    with filelock.FileLock(finished.lock_file), pytest.raises(UserError, match="another process trains this run"):
+        train(finished)
+    assert finished.state() is RunState.FINISHED
 
 
 def test_bf16_checkpointing_and_wandb_work_together(project):

@@ -70,10 +70,17 @@ def test_the_status_alone_tells_of_the_process_too(run):
 @pytest.mark.parametrize("outcome", ["finished", "stopped", "failed"])
 def test_the_outcome_counts_once_the_process_is_gone(run, outcome):
     write_json(run.process_file, DEAD)
-    write_status(run, outcome=outcome)
+    write_status(run, outcome=outcome, process=DEAD)
     assert run.state() is RunState(outcome) and run.state().is_over
     end(run, code=1)
     assert run.state() is RunState(outcome)
+
+
+def test_a_trainer_that_outlives_its_launcher_is_running(run):
+    write_json(run.process_file, DEAD)
+    write_status(run, process=ALIVE)
+    assert run.state() is RunState.RUNNING
+    assert run.process() == ProcessMark.read(ALIVE)
 
 
 def test_a_process_that_is_gone_without_an_outcome_crashed(run):

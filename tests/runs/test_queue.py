@@ -10,7 +10,7 @@ import pytest
 
 from backend.runs.folder import RunState
 from backend.runs.process import PROJECT
-from backend.runs.queue import Patience, ensure_worker, run_job, work
+from backend.runs.queue import Patience, ensure_worker, resume_queue, run_job, work
 from tests.runs import jobs
 from tests.runs.jobs import make_run, processes_of, wait_until
 
@@ -227,6 +227,20 @@ def test_a_worker_of_its_own_runs_what_is_queued_and_leaves(tmp_path):
     ensure_worker(tmp_path)
     wait_until(lambda: run.state() is RunState.FINISHED and not processes_of(tmp_path))
     assert (tmp_path / "queue.log").read_text() == ""
+
+
+def test_a_job_whose_worker_died_with_the_machine_is_resumed(tmp_path):
+    run = make_run(tmp_path, jobs.ENDS)
+    resume_queue(tmp_path)
+    wait_until(lambda: run.state() is RunState.FINISHED and not processes_of(tmp_path))
+
+
+def test_no_worker_is_started_where_nothing_is_to_be_done(tmp_path):
+    run = make_run(tmp_path, jobs.ENDS)
+    run.request("stop")
+    work(tmp_path, patience=SHORT)
+    resume_queue(tmp_path)
+    assert not (tmp_path / "queue.log").exists()
 
 
 def test_a_relative_workspace_is_that_of_the_current_folder(tmp_path, monkeypatch):
