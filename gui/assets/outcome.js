@@ -36,6 +36,7 @@ function outcomeInWords({ state, status }) {
     case "finished":
       return [texts.outcomes.finished, message].filter(Boolean).join(" ");
     case "stopped":
+      if (!status.started) return texts.outcomes.cancelled;
       return texts.outcomes[ended?.how] ?? (message ? sentenceOf(message) : texts.outcomes.stopped);
     case "failed":
       return message || reasonOfExit(ended);

@@ -2,7 +2,7 @@
 
 import { element, setAttribute, setText } from "./dom.js";
 import { formatDuration, isNumber } from "./numbers.js";
-import { fill, texts } from "./texts.js";
+import { texts } from "./texts.js";
 
 const PHASES = { train: ["loading", "training", "saving"] };
 const OTHER_PHASES = ["caching"];
@@ -22,10 +22,10 @@ export function phaseChips(feed) {
       const isCurrent = index === reached && feed.state !== "queued" && !feed.isOver;
       const time = timeOf(feed, phase);
       const text = `${texts.phases[phase]}${isNumber(time) ? ` ${formatDuration(time)}` : ""}`;
-      setText(chip, isDone ? `✓ ${text}` : text);
-      setAttribute(chip, "aria-label", isDone ? fill(texts.phaseDone, { phase: text }) : null);
+      const isBroken = index === reached && ["failed", "crashed"].includes(feed.state);
+      setText(chip, `${isDone ? "✓ " : isBroken ? "✕ " : ""}${text}`);
+      setAttribute(chip, "data-broken", isBroken ? "" : null);
       setAttribute(chip, "aria-current", isCurrent ? "step" : null);
-      setAttribute(chip, "data-done", isDone ? "" : null);
     });
   }
   return { element: list, update };

@@ -35,7 +35,6 @@ export const texts = {
     saving: "saving",
     done: "done",
   },
-  phaseDone: "done: {phase}",
 
   outcomes: {
     queued: "It waits in the queue and starts by itself when those before it are over.",
@@ -82,7 +81,7 @@ export const texts = {
     learningRate: "Learning rate",
     timeLeft: "Time left",
     itemsDone: "Items",
-    elapsed: "Time so far",
+    elapsed: "Time taken",
   },
 
   curves: {
