@@ -11,7 +11,7 @@ import tomlkit
 
 from backend.atomic_file import write_text
 from backend.config.configuration import Configuration, all_options
-from backend.config.options import Option
+from backend.config.options import Option, format_steps_or_ratio
 from backend.config.schema import GROUPS
 from backend.config.toml_file import read_toml
 from backend.errors import OptionError
@@ -49,9 +49,9 @@ def to_field(declared: Option, value: Any) -> FieldValue:
         return ""
     if declared.kind == "list":
         return "\n".join(value)
-    if isinstance(value, float):
-        return format_number(value)
-    return str(value)
+    if declared.kind == "steps_or_ratio":
+        return format_steps_or_ratio(value)
+    return format_number(value) if isinstance(value, float) else str(value)
 
 
 def from_field(declared: Option, value: Any) -> Any:
@@ -116,4 +116,7 @@ def sections() -> dict[str, tuple[str, list[Option]]]:
 
 
 def _fits(declared: Option, value: Any) -> bool:
+    """Whether a field can hold the value; a file of another version may have other kinds and choices."""
+    if declared.kind == "choice":
+        return value in declared.choices or (declared.optional and value == "")
     return isinstance(value, bool if declared.kind == "flag" else str)

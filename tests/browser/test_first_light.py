@@ -15,6 +15,7 @@ from safetensors import safe_open
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from backend.config.toml_file import read_toml
+from backend.runs.demo_folder import DemoFolder
 from backend.runs.folder import RunFolder, RunState, list_runs
 from tests.browser.servers import running_page
 
@@ -37,7 +38,7 @@ def fill(page: Page, option: str, text: str) -> None:
 
 
 def training_run(workspace: Path) -> RunFolder:
-    (run,) = [run for run in list_runs(workspace) if run.job().kind == "train"]
+    (run,) = [run for run in list_runs(workspace) if run.job().kind == "train" and run.job().name == "demo"]
     return run
 
 
@@ -113,3 +114,29 @@ def test_the_event_file_has_the_documented_scalars_at_every_step(workspace):
     averages = [event.value for event in events.Scalars("loss/average")]
     assert averages[-1] < averages[0]
     assert [event.step for event in events.Scalars("loss/epoch")] == [1, 2, 3]
+
+
+def test_start_caches_first_what_was_never_cached(page: Page, address, workspace, tmp_path):
+    demo = DemoFolder.of(workspace)
+    dataset_file = tmp_path / "own.toml"
+    dataset_file.write_text(
+        f"[general]\nresolution = 64\n[[datasets]]\nimage_directory = '{demo.photos}'\n"
+        f"cache_directory = '{tmp_path / 'cache'}'\n",
+        encoding="utf-8",
+    )
+    page.goto(address)
+    expect(page.locator("#plan")).to_contain_text("24 of 48")
+    page.get_by_role("button", name="Dataset", exact=True).click()
+    fill(page, "dataset_config", str(dataset_file))
+    expect(page.locator("#plan")).to_contain_text("8 (Start does it first)")
+    page.get_by_role("button", name="Schedule", exact=True).click()
+    fill(page, "max_train_steps", "1")
+    page.get_by_role("button", name="Saving", exact=True).click()
+    fill(page, "output_name", "own")
+    expect(page.locator("#toml textarea")).to_have_value(re.compile('output_name = "own"'))
+    page.get_by_role("button", name="Start training").click()
+    expect(page.locator("#loom-header")).to_contain_text(re.compile("finished.*own", re.I), timeout=A_LONG_WAIT_MS)
+    kinds = {run.job().kind: run for run in list_runs(workspace)[:3]}
+    assert set(kinds) == {"train", "cache_latents", "cache_text_encoder_outputs"}
+    assert all(run.state() is RunState.FINISHED for run in kinds.values())
+    assert len(list((tmp_path / "cache").glob("*_hv.safetensors"))) == 8
