@@ -1,5 +1,7 @@
 // The Train form: opening a section, finding an option, going to the field of a problem, marking what is wrong.
 
+import { texts } from "./texts.js";
+
 const FIRST_SECTION = "model";
 
 export function startForm() {
@@ -73,7 +75,7 @@ function showHits(search) {
     ? JSON.parse(search.dataset.options).filter((entry) => `${entry[0]} ${entry[1]}`.toLowerCase().includes(wanted))
     : [];
   list.replaceChildren(...found.slice(0, 8).map(hit));
-  if (wanted && !found.length) list.textContent = "no such option";
+  if (wanted && !found.length) list.textContent = texts.search.nothing;
   list.hidden = !wanted;
 }
 

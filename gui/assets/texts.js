@@ -60,6 +60,10 @@ export const texts = {
   stopAsked: "Stopping…",
   stopFailed: "The request did not reach the server: {why}",
 
+  search: {
+    nothing: "no such option",
+  },
+
   appearance: {
     system: "Appearance: as the system",
     light: "Appearance: light",

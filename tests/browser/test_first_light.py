@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 from safetensors import safe_open
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -18,6 +15,7 @@ from backend.config.toml_file import read_toml
 from backend.runs.demo_folder import DemoFolder
 from backend.runs.folder import RunFolder, RunState, list_runs
 from tests.browser.servers import running_page
+from tests.browser.tensorboard_chart import wait_for_curve
 
 A_LONG_WAIT_MS = 30 * 60_000  # a safety net for a machine that hangs, not a limit on speed
 
@@ -66,17 +64,10 @@ def test_a_newcomer_trains_the_demo_in_the_page(page: Page, address, workspace, 
 
     page.get_by_role("tab", name="TensorBoard").click()
     frame = page.frame_locator("#loom-tensorboard iframe")
-    chart = frame.locator("card-view").filter(has_text="loss/average").locator("line-chart")
-    expect(chart).to_be_visible(timeout=A_LONG_WAIT_MS)
-    while coloured_pixels(chart) < 100:  # grid and axes are grey
-        page.wait_for_timeout(200)
+    card = frame.locator("card-view").filter(has_text="loss/average")
+    expect(card).to_be_visible(timeout=A_LONG_WAIT_MS)
+    wait_for_curve(card)
     screenshot("first_light_tensorboard")
-
-
-def coloured_pixels(chart: Locator) -> int:
-    """How many pixels of the chart are bluish, as TensorBoard draws its first line."""
-    pixels = np.asarray(Image.open(io.BytesIO(chart.screenshot())).convert("RGB")).astype(int)
-    return int((pixels[..., 2] - pixels[..., 0] > 20).sum())
 
 
 def test_the_run_has_what_the_form_showed(workspace):
