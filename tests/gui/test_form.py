@@ -73,7 +73,9 @@ def test_the_draft_keeps_what_was_typed_even_if_it_is_wrong(tmp_path):
     assert Draft(tmp_path).load() == list(raw.values())
 
 
-@pytest.mark.parametrize("content", ["", "network_dim = [", "network_dim = 5\nverbose = 'yes'\nnobody = 1\nmixed_precision = 'fp7'\n"])
+@pytest.mark.parametrize(
+    "content", ["", "network_dim = [", "network_dim = 5\nverbose = 'yes'\nnobody = 1\nmixed_precision = 'fp7'\n"]
+)
 def test_a_draft_that_is_missing_damaged_or_of_another_version_gives_the_defaults(tmp_path, content):
     if content:
         (tmp_path / "draft.toml").write_text(content, encoding="utf-8")
