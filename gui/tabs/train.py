@@ -19,7 +19,7 @@ from backend.plan.plan import make_plan
 from backend.runs.caching_job import submit_caching
 from backend.runs.demo_folder import DemoFolder, demo_is_ready
 from backend.runs.demo_job import submit_demo
-from backend.runs.folder import RunFolder
+from backend.runs.folder import RunFolder, list_runs
 from backend.runs.queue import ensure_worker
 from backend.runs.training_job import submit_training
 from gui.form import Draft, FieldValue, form_of, make_field, read_form, sections
@@ -149,7 +149,7 @@ class _Handlers:
         except UserError as error:
             return [format_problems(error.problems), gr.skip()]
         ensure_worker(self.workspace)
-        return [_told(f"Started {run.name}."), gr.Tabs(selected="monitor")]
+        return [_told(self._what_start_did(run)), gr.Tabs(selected="monitor")]
 
     def _what_must_run_first(self, configuration: Configuration) -> list[RunFolder]:
         if self._demo_is_missing(configuration):
@@ -158,6 +158,12 @@ class _Handlers:
         if plan.errors or plan.dataset is None or not plan.dataset.missing:
             return []
         return submit_caching(configuration, workspace=self.workspace)
+
+    def _what_start_did(self, run: RunFolder) -> str:
+        before = sum(not other.state().is_over for other in list_runs(self.workspace) if other != run)
+        if not before:
+            return f"Started {run.name}."
+        return f"Queued {run.name}: it starts by itself after {before} other {'run' if before == 1 else 'runs'}."
 
     def _demo_is_missing(self, configuration: Configuration) -> bool:
         """Whether the form names files of the demo, which is not made yet."""
