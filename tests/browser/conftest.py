@@ -22,9 +22,12 @@ CHROMIUM_OPTIONS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, else the one that Playwright has installed."""
+    """The system's Chromium, else the one that Playwright has installed.
+
+    Closed with the last test of this folder: Playwright's event loop would be in the way of others in this thread.
+    """
     expect.set_options(timeout=15_000)  # a safety net for a slow machine; each wait ends as soon as it can
     with sync_playwright() as playwright:
         path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
