@@ -80,6 +80,8 @@ def read_arguments(parser: Parser, arguments: list[str]) -> tuple[Configuration,
             file = expand_network_args(*read_values(Path(parsed.config_file)))
         flags = expand_network_args({name: value for name, value in vars(parsed).items() if _is_option(name)}, {})
         problems += [*file.problems, *flags.problems]
+        if "network_args" in parsed:  # the whole list is replaced, as in musubi-tuner
+            file = replace(file, values={k: v for k, v in file.values.items() if k not in IN_NETWORK_ARGS})
         places = {name: place for name, place in file.places.items() if name not in flags.values}
         configuration = Configuration.from_values({**file.values, **flags.values}, places=places)
     except OptionError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend.config import schema
-from backend.config.network_args import parse_assignments, parse_network_args
+from backend.config.combinations import find_conflicts
+from backend.config.network_args import parse_network_args
 from backend.config.options import Option, OptionGroup, describe
-from backend.config.reference_options import MUSUBI_TUNER_OPTIONS
+from backend.config.reference_options import MUSUBI_TUNER_OPTIONS, WITHOUT_EFFECT_ON_RESULTS
 from backend.errors import OptionError, Problem
 
 
@@ -44,7 +46,7 @@ class Configuration(BaseModel):
         """
         expanded = expand_network_args(values, places or {})
         groups, problems = _build_groups(expanded)
-        problems += _combinations(groups)
+        problems += find_conflicts(groups)
         if problems:
             raise OptionError.of(problems)
         return cls(**groups)
@@ -138,8 +140,8 @@ def _build_groups(expanded: ExpandedValues) -> tuple[dict[str, OptionGroup], lis
     own: dict[str, dict[str, Any]] = {key: {} for key in schema.GROUPS}
     for name, value in expanded.values.items():
         if name in group_of_option():
-            own[group_of_option()[name]][name] = _empty_to_none(name, value)
-        else:
+            own[group_of_option()[name]][name] = _cleaned(all_options()[name], value)
+        elif not _changes_nothing(name, value):
             problems.append(unknown_option(name, place=expanded.places.get(name, "")))
     built = {}
     for key, group in schema.GROUPS.items():
@@ -150,11 +152,29 @@ def _build_groups(expanded: ExpandedValues) -> tuple[dict[str, OptionGroup], lis
     return built, problems
 
 
-def _empty_to_none(name: str, value: Any) -> Any:
-    """An empty text, as a form field or `name = ""` gives it, means "not set" where that is possible."""
-    if isinstance(value, str) and not value.strip() and all_options()[name].optional:
-        return None
-    return value
+def _cleaned(declared: Option, value: Any) -> Any:
+    """A text without blanks around it; of a path also without quotes around it and with ~ written out.
+
+    An empty text, as a form field or `name = ""` gives it, means "not set" where that is possible.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if declared.path:
+        text = _path_as_meant(text)
+    return None if not text and declared.optional else text
+
+
+def _path_as_meant(text: str) -> str:
+    """Windows' "Copy as path" puts quotes around; a form field knows no shell that would write ~ out."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
+    return os.path.expanduser(text)  # noqa: PTH111 (pathlib's raises where there is no such home)
+
+
+def _changes_nothing(name: str, value: Any) -> bool:
+    """Whether an option of musubi-tuner that is not acted on would do nothing: switched off, empty, or about speed."""
+    return name in MUSUBI_TUNER_OPTIONS and (value in (None, False, "", []) or name in WITHOUT_EFFECT_ON_RESULTS)
 
 
 _WANTED = {
@@ -177,36 +197,3 @@ def _problem(details: Mapping[str, Any], places: Mapping[str, str]) -> Problem:
     where = f"{places[name]}: " if name in places else ""
     found = "nothing" if details["input"] in (None, "") else repr(details["input"])
     return Problem(f"{where}{described.label} ({name}) is {found}", hint=f"wanted {wanted}", option=name)
-
-
-def _combinations(groups: Mapping[str, Any]) -> list[Problem]:
-    """Values that are fine alone and do not go together, and texts that must parse."""
-    problems = []
-    optimizer, memory, saving = groups.get("optimizer"), groups.get("memory"), groups.get("saving")
-    if optimizer is not None:
-        try:
-            parse_assignments(optimizer.optimizer_args, option="optimizer_args")
-        except OptionError as error:
-            problems += error.problems
-    if memory is not None and not memory.sdpa:
-        problems.append(
-            Problem("no attention backend is chosen", hint="switch SDPA attention (sdpa) on", option="sdpa")
-        )
-    if saving is not None and (not saving.output_name.strip() or set(saving.output_name) & set('/\\:*?"<>|')):
-        problems.append(
-            Problem(
-                f"Output name (output_name) is {saving.output_name!r}",
-                hint="wanted a file name without folder and ending; the folder goes into output_dir",
-                option="output_name",
-            )
-        )
-    schedule = groups.get("schedule")
-    if schedule is not None and schedule.lr_scheduler == "constant" and schedule.lr_warmup_steps:
-        problems.append(
-            Problem(
-                f"the schedule constant has no warm-up, but lr_warmup_steps is {schedule.lr_warmup_steps}",
-                hint="choose constant_with_warmup, or set the warm-up to 0",
-                option="lr_warmup_steps",
-            )
-        )
-    return problems

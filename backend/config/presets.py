@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import tomlkit
 
 from backend.atomic_file import write_text
 from backend.config.configuration import all_options, check_values
+from backend.config.file_names import is_file_name
 from backend.config.toml_file import PRESET_TABLE, flatten, format_toml, read_toml
 from backend.errors import OptionError
 
@@ -69,10 +69,8 @@ def save_preset(name: str, values: Mapping[str, Any], *, workspace: Path) -> Pre
     Raises OptionError for a name that cannot be a file name on every system, or that a shipped preset has.
     """
     name = name.strip()
-    if not re.fullmatch(r"[^\x00-\x1f/\\:*?\"<>|.]([^\x00-\x1f/\\:*?\"<>|]{0,80}[^\x00-\x1f/\\:*?\"<>|. ])?", name):
-        raise OptionError(
-            f"a preset cannot be called {name!r}", hint='wanted a name without / \\ : * ? " < > | that ends in no dot'
-        )
+    if not is_file_name(name):
+        raise OptionError(f"a preset cannot be called {name!r}", hint="wanted a file name that every system takes")
     if any(preset.shipped and preset.name.casefold() == name.casefold() for preset in list_presets(workspace)):
         raise OptionError(f"{name} is a shipped preset", hint="choose another name")
     path = workspace / "presets" / f"{name}.toml"

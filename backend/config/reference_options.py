@@ -33,3 +33,8 @@ MUSUBI_TUNER_OPTIONS = frozenset(
     disable_cudnn_backend
     """.split()  # noqa: SIM905 (a list of 130 quoted words is no easier to read)
 )
+
+WITHOUT_EFFECT_ON_RESULTS = frozenset(
+    {"max_data_loader_n_workers", "persistent_data_loader_workers", "num_workers", "disable_numpy_memmap"}
+)
+"""Those that only say how data are read; they may stand in a file."""

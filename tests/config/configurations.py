@@ -25,6 +25,8 @@ _patterns = st.lists(
 )
 _BY_NAME = {
     "output_name": st.sampled_from(["lora", "my lora", "日本語", "it's v1.0", "-x"]),
+    "log_prefix": st.none() | st.sampled_from(["kü_", "a ", "x"]),
+    "log_tracker_name": st.none() | st.sampled_from(["my project", "日本語"]),
     "optimizer_args": st.lists(st.sampled_from(["weight_decay=0.1", "betas=0.9,0.99", "mode='a=\"b\"'"]), unique=True),
     "lr_scheduler": st.just("linear"),  # goes with any warm-up
     "lr_warmup_steps": st.integers(0, 10**6) | st.floats(0, 1, exclude_min=True) | st.just(1.0),

@@ -47,9 +47,9 @@ def test_flags_are_taken_over_the_file(file):
     assert configuration.network.loraplus_lr_ratio == 4
 
 
-def test_network_args_on_the_command_line_change_only_what_they_name(file):
+def test_network_args_on_the_command_line_replace_the_list_in_the_file_as_in_musubi_tuner(file):
     network = read("--config_file", str(file), "--network_args", "loraplus_lr_ratio=8").network
-    assert (network.loraplus_lr_ratio, network.exclude_patterns) == (8, [".*"])
+    assert (network.loraplus_lr_ratio, network.exclude_patterns) == (8, [])
 
 
 def test_a_flag_of_its_own_wins_over_network_args_in_the_file(file):

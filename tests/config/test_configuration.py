@@ -107,8 +107,8 @@ def test_an_option_given_by_itself_wins_over_network_args():
         ({"sdpa": False}, "no attention backend is chosen (switch SDPA attention (sdpa) on)"),
         (
             {"output_name": "a/b"},
-            "Output name (output_name) is 'a/b' (wanted a file name without folder and ending; the folder goes into "
-            "output_dir)",
+            "Output name (output_name) is 'a/b' (wanted a file name that every system takes, without folder and "
+            "ending)",
         ),
         (
             {"lr_warmup_steps": 10},
@@ -150,3 +150,28 @@ def test_values_can_be_checked_by_themselves_without_making_sense_together():
     }
     with pytest.raises(OptionError, match="Rank"):
         check_values({"network_dim": 0})
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "NUL", "com1.x", "x.", "a\nb", ".hidden", "x" * 200])
+@pytest.mark.parametrize("option", ["output_name", "log_prefix", "log_tracker_name"])
+def test_names_that_some_system_does_not_take_are_refused(option, name):
+    if option == "log_prefix" and name in ("NUL", "x."):
+        return  # the time follows
+    assert any(f"({option}) is" in problem for problem in problems_of(**{option: name}))
+
+
+@pytest.mark.parametrize("quoted", ['"{}"', "'{}'", "  {} "])
+def test_a_path_is_taken_as_it_was_meant(quoted):
+    configuration = Configuration.from_values({"dit": quoted.format("C:\\models\\my dit.safetensors")})
+    assert configuration.model.dit == "C:\\models\\my dit.safetensors"
+
+
+def test_the_home_folder_is_written_out(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("USERPROFILE", "/home/ada")
+    assert Configuration.from_values({"dit": "~/dit.safetensors"}).model.dit == "/home/ada/dit.safetensors"
+
+
+def test_options_of_musubi_tuner_that_would_change_nothing_may_stand_in_a_file():
+    values = {"fp8_base": False, "max_data_loader_n_workers": 2, "persistent_data_loader_workers": True, "resume": ""}
+    assert Configuration.from_values(values) == Configuration()

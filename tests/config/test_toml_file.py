@@ -42,7 +42,9 @@ def test_the_package_that_musubi_tuner_reads_with_gives_the_same_values(values):
 
 
 def test_a_file_is_written_in_sections_with_the_label_of_each_option(tmp_path):
-    configuration = Configuration.from_values({"loraplus_lr_ratio": 4, "exclude_patterns": [r".*blocks\.\d.*"], "seed": 1})
+    configuration = Configuration.from_values(
+        {"loraplus_lr_ratio": 4, "exclude_patterns": [r".*blocks\.\d.*"], "seed": 1}
+    )
     path = tmp_path / "run.toml"
     write_configuration(path, configuration, title="LoRA Loom run 1")
     text = path.read_text(encoding="utf-8")
