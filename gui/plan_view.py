@@ -71,7 +71,7 @@ def _note(problem: Problem) -> str:
     if problem.option:
         link = f" <a href='#{escape(problem.option)}' data-option='{escape(problem.option)}'>Show</a>"
     return (
-        f"<div class='loom-note loom-{problem.severity}' role='note'><span aria-label='{label}'>{sign}</span> "
+        f"<div class='loom-note loom-{problem.severity}'><span role='img' aria-label='{label}'>{sign}</span> "
         f"{escape(_sentence(problem.message))}.{hint}{link}</div>"
     )
 

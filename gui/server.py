@@ -24,6 +24,7 @@ from gui.files import workspace_file
 from gui.guard import Guard
 from gui.run_actions import stop_run
 from gui.tensorboard import TensorBoard
+from gui.tensorboard_logs import NOT_SHOWN_PATH, LogLinks, logs_not_shown
 
 ASSETS_PATH = "/loom"
 """Where gui/assets is served; /assets is taken by Gradio's own scripts."""
@@ -55,7 +56,10 @@ def build_application(
     """
     application = FastAPI(lifespan=_end_tensorboard, routes=_routes(), docs_url=None, redoc_url=None, openapi_url=None)
     application.state.workspace = workspace
-    application.state.tensorboard = TensorBoard(workspace / "logs", output=workspace / "tensorboard.log")
+    application.state.log_links = LogLinks(workspace)
+    application.state.tensorboard = TensorBoard(
+        workspace / "logs", output=workspace / "tensorboard.log", find_logs=application.state.log_links.refresh
+    )
     application.state.stopping = asyncio.Event()
     application.add_middleware(Guard, host=host, login=login)
     _calm_queue(page)
@@ -136,6 +140,7 @@ def _routes() -> list[BaseRoute]:
         Route("/files/{path:path}", workspace_file),
         Route(tensorboard.PATH, _to_tensorboard_folder),
         Route(tensorboard.PATH + "/{path:path}", _tensorboard, methods=["GET", "HEAD", "POST"]),
+        Route(NOT_SHOWN_PATH, logs_not_shown),
         Route("/font-roboto/{name}", _to_tensorboard_font),
         Mount(ASSETS_PATH, _Assets(directory=Path(__file__).parent / "assets")),
         *(Route(path, _closed) for path in CLOSED_PATHS),

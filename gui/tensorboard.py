@@ -18,6 +18,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 PATH = "/tensorboard"
 START_TIMEOUT_S = 60.0
 PORTS_TO_TRY = 3
+FIND_LOGS_S = 2.0
+"""How often a page that is open makes us look for logs; TensorBoard itself looks as often, see --reload_interval."""
 
 
 class TensorBoardError(Exception):
@@ -35,13 +37,23 @@ class TensorBoard:
     """A TensorBoard process on a free loopback port: started when first wanted, started again when it has died.
 
     logs: the folder of event files, made if missing. output: the file that its stdout and stderr go to.
-    find_port: a port to try, asked again if it turns out to be taken.
+    find_logs: called in a thread before TensorBoard is started and now and then while it is looked at; it may bring
+    further event files into `logs`. find_port: a port to try, asked again if it turns out to be taken.
     """
 
-    def __init__(self, logs: Path, *, output: Path, find_port: Callable[[], int] = free_port) -> None:
+    def __init__(
+        self,
+        logs: Path,
+        *,
+        output: Path,
+        find_logs: Callable[[], None] = lambda: None,
+        find_port: Callable[[], int] = free_port,
+    ) -> None:
         self.logs = logs.resolve()
         self.output = output
         self.process: subprocess.Popen[bytes] | None = None
+        self._find_logs = find_logs
+        self._found_logs = -FIND_LOGS_S
         self._find_port = find_port
         self._starting: asyncio.Task[str] | None = None
         # The system's proxy settings are for the internet, not for the loopback.
@@ -57,6 +69,7 @@ class TensorBoard:
     async def proxy(self, request: Request) -> Response:
         """TensorBoard's answer to a request for the page's own /tensorboard/..., streamed as it comes."""
         body = await request.body()
+        await self._find_logs_again()
         for is_last_try in (False, True):
             try:
                 answer = await self._ask(request, body)
@@ -74,6 +87,12 @@ class TensorBoard:
         """End the process, and wait until it is gone."""
         self._end_process()
         await self._client.aclose()
+
+    async def _find_logs_again(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._found_logs >= FIND_LOGS_S:
+            self._found_logs = now
+            await asyncio.to_thread(self._find_logs)
 
     async def _ask(self, request: Request, body: bytes) -> httpx.Response:
         url = httpx.URL(await self.address()).copy_with(raw_path=_raw_target(request))

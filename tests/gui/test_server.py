@@ -44,6 +44,7 @@ def test_the_login_covers_every_route(serve_page):
         "/events/run",
         "/files/a.png",
         "/tensorboard/",
+        "/logs/not_shown",
         "/loom/x.js",
         "/theme.css",
     ]

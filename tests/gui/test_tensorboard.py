@@ -10,15 +10,32 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from backend.runs.folder import Job, RunFolder, submit
+from backend.runs.status import write_json
 from gui.tensorboard import TensorBoard, TensorBoardError, forwarded_headers, free_port
 
 
-def write_loss(logs, values):
-    writer = EventFileWriter(str(logs / "run_1"))
+def write_loss(folder, values):
+    writer = EventFileWriter(str(folder))
     for step, value in enumerate(values, start=1):
         scalar = Summary(value=[Summary.Value(tag="loss/average", simple_value=value)])
         writer.add_event(Event(step=step, wall_time=time.time(), summary=scalar))
     writer.close()
+
+
+def write_run(workspace, name, *, log_folder):
+    run = RunFolder(workspace / "runs" / name)
+    run.path.mkdir(parents=True)
+    submit(run, Job(kind="train", name="x", arguments=()))
+    write_json(run.status_file, {"outcome": "finished", "log_folder": str(log_folder)})
+
+
+def wait_for_run(client, name):
+    """It reads the files in the background."""
+    give_up = time.monotonic() + 60
+    while name not in (runs := client.get("/tensorboard/data/runs").json()):
+        assert time.monotonic() < give_up, runs
+        time.sleep(0.1)
 
 
 def tensorboard_processes(page) -> list[psutil.Process]:
@@ -27,7 +44,7 @@ def tensorboard_processes(page) -> list[psutil.Process]:
 
 
 def test_scalars_of_real_event_files_come_through_the_proxy(serve_page, tmp_path):
-    write_loss(tmp_path / "logs", [0.5, 0.25])
+    write_loss(tmp_path / "logs" / "run_1", [0.5, 0.25])
     page = serve_page()
     frame = page.client.get("/tensorboard/")
     assert (frame.status_code, frame.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -42,6 +59,16 @@ def test_scalars_of_real_event_files_come_through_the_proxy(serve_page, tmp_path
             break
         time.sleep(0.1)
     assert [(point["step"], point["value"]) for point in series] == [(1, 0.5), (2, 0.25)]
+
+
+def test_logs_that_a_run_writes_elsewhere_are_shown_too_those_of_a_run_that_begins_later_as_well(serve_page, tmp_path):
+    workspace, elsewhere = tmp_path / "workspace", tmp_path / "own logs"
+    page = serve_page(workspace)
+    for name in ("20261122-114009_first", "20261122-114010_second"):
+        write_loss(elsewhere / name / "network_train", [0.5])
+        write_run(workspace, name, log_folder=elsewhere / name)
+        wait_for_run(page.client, f"{name}/network_train")
+    assert page.client.get("/logs/not_shown").json() == {"not_shown": []}
 
 
 def test_the_address_without_a_slash_leads_to_the_folder(serve_page):

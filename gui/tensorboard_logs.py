@@ -1,0 +1,90 @@
+"""Links in the workspace's log folder to the logs that its runs write elsewhere: TensorBoard reads one folder only."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from backend.runs.folder import RunFolder, list_runs
+
+NOT_SHOWN_PATH = "/logs/not_shown"
+
+
+def logs_not_shown(request: Request) -> JSONResponse:
+    """Answers {"not_shown": [path, ...]}: the log folders of runs that TensorBoard cannot be led to."""
+    links = request.app.state.log_links
+    links.refresh()
+    return JSONResponse({"not_shown": [str(folder) for folder in links.not_shown]})
+
+
+class LogLinks:
+    """`logs/<name of the run>` for each run whose log folder is not in `logs`; the logs stay where they are."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.not_shown: list[Path] = []
+        """Folders that could not be linked, as of the last refresh."""
+        self._workspace = workspace
+        self._logs = workspace / "logs"
+        self._elsewhere: dict[str, Path | None] = {}  # by name of run; what was found once is not read again
+        self._lock = threading.Lock()
+
+    def refresh(self) -> None:
+        """Make the links that are missing and remove those whose folder has gone. Nothing else is touched."""
+        with self._lock:
+            self._logs.mkdir(parents=True, exist_ok=True)
+            for run in list_runs(self._workspace):
+                if run.name not in self._elsewhere:
+                    self._read(run)
+            folders = {name: folder for name, folder in self._elsewhere.items() if folder is not None}
+            self.not_shown = [folder for name, folder in folders.items() if not _show(folder, self._logs / name)]
+
+    def _read(self, run: RunFolder) -> None:
+        status = run.status()
+        if status is not None and status.log_folder:
+            self._elsewhere[run.name] = self._if_elsewhere(Path(status.log_folder))
+        elif run.state().is_over:
+            self._elsewhere[run.name] = None
+
+    def _if_elsewhere(self, folder: Path) -> Path | None:
+        """The folder, unless TensorBoard finds it anyway; one around the logs would make an endless tree."""
+        logs, found = self._logs.resolve(), folder.resolve()
+        is_elsewhere = not found.is_relative_to(logs) and not logs.is_relative_to(found)
+        return folder if folder.is_absolute() and is_elsewhere else None
+
+
+def _show(folder: Path, link: Path) -> bool:
+    """Make or remove the link as the folder is there or not; False if the folder is there and cannot be linked."""
+    try:
+        if _is_link(link) and not link.exists():
+            link.unlink()
+        if not folder.is_dir():
+            return True
+        if not os.path.lexists(link):
+            _make_link(link, folder)
+        return link.resolve() == folder.resolve()
+    except OSError:  # a file system without links, or one that cannot be written
+        return False
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        path.readlink()  # for junctions too, which is_symlink does not know
+    except OSError:
+        return False
+    return True
+
+
+def _make_link(link: Path, folder: Path) -> None:
+    try:
+        link.symlink_to(folder, target_is_directory=True)
+    except OSError:
+        if sys.platform != "win32":
+            raise
+        import _winapi  # there only
+
+        _winapi.CreateJunction(str(folder), str(link))  # a symbolic link is for administrators and developers
