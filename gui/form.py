@@ -57,7 +57,7 @@ def to_field(declared: Option, value: Any) -> FieldValue:
 def from_field(declared: Option, value: Any) -> Any:
     """What a field holds as a value for `Configuration.from_values`, which converts and checks it."""
     if declared.kind == "list":
-        return [line for line in str(value or "").splitlines() if line.strip()]
+        return [line.strip() for line in str(value or "").splitlines() if line.strip()]
     return value
 
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from gui.tabs.monitor import build_monitor
 from gui.tabs.tensorboard import build_tensorboard
-from gui.tabs.train import build_train
+from gui.tabs.train import EVENT_OPTIONS, build_train
 
 
 def build_page(workspace: Path) -> gr.Blocks:
@@ -22,5 +22,7 @@ def build_page(workspace: Path) -> gr.Blocks:
                 build_monitor()
             with gr.Tab("TensorBoard", id="tensorboard"):
                 build_tensorboard()
-        page.load(train.show_on_load, outputs=train.outputs, show_progress="hidden", api_visibility="private")
+        page.load(train.fill, outputs=train.filled, **EVENT_OPTIONS).then(
+            train.show, inputs=train.fields, outputs=train.shown, **EVENT_OPTIONS
+        )
     return page

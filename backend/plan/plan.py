@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +11,18 @@ from typing import Any
 from backend.config.configuration import Configuration
 from backend.dataset.count import DatasetCount, count_dataset
 from backend.errors import DatasetError, ModelFileError, OptionError, Problem
+from backend.plan.encoder_files import encoder_problems
 from backend.plan.modules import LinearModule, TransformerShape, block_linears, shape_from_header
 from backend.plan.selection import Decision, ModuleState, lora_name, pattern_problems, select_modules
 from backend.plan.steps import StepCount, count_steps
-from backend.plan.weights_header import read_header
+from backend.plan.weights_header import read_header, size_of_file
 
+PYTORCH_FILE = Problem(
+    "the size of the transformer is read when the training starts",
+    hint="the numbers are those of the full-size model; of a .safetensors file they would be exact",
+    option="dit",
+    severity="warning",
+)
 BYTES_PER_NUMBER = {"float": 4, "fp32": 4, "fp16": 2, "bf16": 2}
 
 
@@ -68,6 +76,9 @@ def make_plan(configuration: Configuration) -> Plan:
     parameters = network.network_dim * sum(module.in_features + module.out_features for module in trained)
     alpha = network.network_alpha or network.network_dim
     count = _count_dataset(configuration.dataset.dataset_config, problems)
+    must_cache = count is not None and count.missing > 0
+    problems += encoder_problems(configuration.model, severity="error" if must_cache else "warning")
+    problems += _existing_output(configuration)
     return Plan(
         shape=shape,
         decisions=decisions,
@@ -90,11 +101,11 @@ def _shape(dit: str | None, problems: list[Problem]) -> TransformerShape:
         if path.suffix == ".safetensors":
             tensors, _ = read_header(path)
             return shape_from_header({name: tensor.shape for name, tensor in tensors.items()})
-        if not path.is_file():
-            raise ModelFileError(f"{path}: there is no such file", hint="check the path")
+        size_of_file(path)
+        problems.append(PYTORCH_FILE)
     except ModelFileError as error:
-        problems += [Problem(problem.message, problem.hint, option="dit") for problem in error.problems]
-    return TransformerShape.full_size()  # of a .pt file the shapes cannot be read without torch
+        problems += [replace(problem, option="dit") for problem in error.problems]
+    return TransformerShape.full_size()
 
 
 def _decisions(
@@ -129,6 +140,17 @@ def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> Datas
             Problem("the dataset has nothing to train on", hint="check its folders", option="dataset_config")
         )
     return count
+
+
+def _existing_output(configuration: Configuration) -> list[Problem]:
+    """A LoRA that would be overwritten. Without an output folder each run has its own."""
+    saving = configuration.saving
+    if saving.output_dir is None:
+        return []
+    path = Path(saving.output_dir) / f"{saving.output_name}.safetensors"
+    if not os.path.exists(path):  # noqa: PTH110 (pathlib's raises for names that are too long)
+        return []
+    return [Problem(f"{path}: exists already", hint="choose another output_name or output_dir", option="output_name")]
 
 
 def _steps(configuration: Configuration, count: DatasetCount | None) -> StepCount | None:

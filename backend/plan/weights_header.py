@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -60,12 +61,16 @@ def read_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, str]]:
 
 
 def size_of_file(path: Path) -> int:
-    """The size in bytes of a file that exists and is not empty. Raises ModelFileError otherwise."""
-    if path.is_dir():
-        raise ModelFileError(f"{path}: this is a folder, a file is wanted")
-    if not path.is_file():
-        raise ModelFileError(f"{path}: there is no such file", hint="check the path")
-    size = path.stat().st_size
+    """The size in bytes of a file that can be read and is not empty. Raises ModelFileError otherwise."""
+    try:
+        if path.is_dir():
+            raise ModelFileError(f"{path}: this is a folder, a file is wanted")
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: there is no such file", hint="check the path") from error
+    except OSError as error:  # no permission, a name that is too long, a disk that is gone
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}", hint="check the path") from error
     if size == 0:
         raise ModelFileError(f"{path}: the file is empty", hint=DOWNLOAD_AGAIN)
     return size

@@ -15,6 +15,9 @@ from backend.plan.plan import make_plan
 from backend.runs.folder import Job, RunFolder, create_run_folder, submit
 
 TRAINER_MODULE = "backend.commands.train"
+FILE_OPTIONS = ("dit", "dataset_config", "vae", "text_encoder1", "text_encoder2")
+"""The options whose files another run may make first."""
+
 NEUTRAL_ACCELERATE_CONFIG = Path(__file__).with_name("accelerate.yaml")
 
 
@@ -24,6 +27,7 @@ def submit_training(
     """Check the training, make its run folder and put it into the queue.
 
     needs: runs that must finish first, such as the caching of the dataset; what they will make may be missing still.
+    A seed is drawn where none is given.
     Raises OptionError with every problem that keeps it from starting; then no folder is made.
     """
     check_training(configuration, files_may_be_missing=bool(needs))
@@ -51,20 +55,13 @@ def check_training(configuration: Configuration, *, files_may_be_missing: bool =
     plan = make_plan(configuration)
     problems = plan.errors
     if files_may_be_missing:
-        problems = [problem for problem in problems if problem.option not in ("dit", "dataset_config")]
+        problems = [problem for problem in problems if problem.option not in FILE_OPTIONS]
     elif plan.dataset and plan.dataset.missing:
         problems.append(
             Problem(
-                f"{plan.dataset.missing} of the dataset's photos and windows are not cached",
+                f"{plan.dataset.missing} of the dataset's items are not cached",
                 hint="run cache_latents and cache_text_encoder_outputs first",
                 option="dataset_config",
-            )
-        )
-    existing = _final_file(configuration)
-    if existing is not None and existing.exists():
-        problems.append(
-            Problem(
-                f"{existing}: exists already", hint="choose another output_name or output_dir", option="output_name"
             )
         )
     if problems:
@@ -111,9 +108,3 @@ def _copy_dataset_file(dataset_config: str | None, run: RunFolder) -> bool:
         return False  # a run that this one needs will make it
     write_dataset_file(run.dataset_file, read_dataset_file(Path(dataset_config)).absolute())
     return True
-
-
-def _final_file(configuration: Configuration) -> Path | None:
-    if configuration.saving.output_dir is None:
-        return None
-    return Path(configuration.saving.output_dir) / f"{configuration.saving.output_name}.safetensors"

@@ -20,13 +20,12 @@ from backend.runs.caching_job import submit_caching
 from backend.runs.demo_folder import DemoFolder, demo_is_ready
 from backend.runs.demo_job import submit_demo
 from backend.runs.folder import RunFolder, list_runs
-from backend.runs.queue import ensure_worker
-from backend.runs.training_job import submit_training
+from backend.runs.queue import ensure_worker, resume_queue
+from backend.runs.training_job import FILE_OPTIONS, check_training, submit_training
 from gui.form import Draft, FieldValue, form_of, make_field, read_form, sections
 from gui.plan_view import format_commands, format_plan, format_problems
 
 DEMO_PRESET = "demo"
-DEMO_OPTIONS = ("dit", "dataset_config")
 DEMO_NOT_MADE = Problem(
     "the demo's models and dataset are not there yet",
     hint="they are made before the training starts; until then the numbers are those of the full-size model",
@@ -37,15 +36,18 @@ EVENT_OPTIONS: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "p
 
 @dataclass(frozen=True)
 class TrainTab:
-    """The tab's components that others need: what to show when the page is opened."""
+    """What is to be done when a page is opened: fill the form, then show the plan, which may take longer."""
 
-    show_on_load: Callable[[], list[Any]]
-    outputs: list[gr.components.Component]
+    fill: Callable[[], list[Any]]
+    filled: list[gr.components.Component]
+    show: Callable[..., tuple[str, str, str]]
+    fields: list[gr.components.Component]
+    shown: list[gr.components.Component]
 
 
 def build_train(workspace: Path, tabs: gr.Tabs) -> TrainTab:
     """Build the tab inside the current gr.Tab. tabs: where Start switches to Monitor."""
-    handlers = _Handlers(workspace)
+    handlers = TrainHandlers(workspace)
     with gr.Row(elem_id="loom-train"):
         with gr.Column(scale=2, min_width=200, elem_id="loom-side"):
             gr.HTML(_navigation(), elem_id="loom-sections-nav", padding=False)
@@ -81,10 +83,10 @@ def build_train(workspace: Path, tabs: gr.Tabs) -> TrainTab:
         handlers.save_preset, inputs=[preset_name, *fields], outputs=[message, preset, preset_name], **EVENT_OPTIONS
     )
     start.click(handlers.start, inputs=fields, outputs=[message, tabs], concurrency_limit=1, **EVENT_OPTIONS)
-    return TrainTab(handlers.open, [preset, *fields, *shown])
+    return TrainTab(handlers.open, [preset, *fields], handlers.show, fields, shown)
 
 
-class _Handlers:
+class TrainHandlers:
     """What the tab's buttons and fields do; each result goes to the components named where it is wired."""
 
     def __init__(self, workspace: Path) -> None:
@@ -93,13 +95,13 @@ class _Handlers:
 
     def open(self) -> list[Any]:
         """The form as it was left, when a page is opened."""
-        raw = self.draft.load()
-        return [gr.Dropdown(choices=_preset_choices(self.workspace)), *raw, *self.show(*raw)]
+        return [gr.Dropdown(choices=_preset_choices(self.workspace)), *self.draft.load()]
 
     def edit(self, *raw: FieldValue) -> tuple[str, str, str]:
         """Keep the draft and show what follows from it."""
+        shown = self.show(*raw)
         self.draft.save(raw)
-        return self.show(*raw)
+        return shown
 
     def show(self, *raw: FieldValue) -> tuple[str, str, str]:
         """Plan, TOML and command; mistakes in place of all three while there are any."""
@@ -111,7 +113,7 @@ class _Handlers:
             return format_problems(error.problems), waiting, waiting
         plan = make_plan(configuration)
         if self._demo_is_missing(configuration):
-            plan = replace(plan, problems=(DEMO_NOT_MADE, *(p for p in plan.problems if p.option not in DEMO_OPTIONS)))
+            plan = replace(plan, problems=(DEMO_NOT_MADE, *(p for p in plan.problems if p.option not in FILE_OPTIONS)))
         return format_plan(plan), toml, format_commands(configuration, workspace=self.workspace)
 
     def load_preset(self, name: str, *raw: FieldValue) -> list[Any]:
@@ -144,11 +146,13 @@ class _Handlers:
         """Put the training into the queue, after the demo's making or the caching if that is needed, and go to it."""
         try:
             configuration = read_form(raw)
+            check_training(configuration, files_may_be_missing=True)  # before anything is queued
             needs = self._what_must_run_first(configuration)
             run = submit_training(configuration, workspace=self.workspace, needs=needs)
         except UserError as error:
             return [format_problems(error.problems), gr.skip()]
-        ensure_worker(self.workspace)
+        finally:
+            resume_queue(self.workspace)
         return [_told(self._what_start_did(run)), gr.Tabs(selected="monitor")]
 
     def _what_must_run_first(self, configuration: Configuration) -> list[RunFolder]:

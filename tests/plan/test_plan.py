@@ -165,3 +165,31 @@ def test_a_plan_needs_neither_torch_nor_gradio(dataset_file):
     )
     ended = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True)
     assert ended.stdout.splitlines()[-1] == "set()"
+
+
+def test_a_lora_that_would_be_overwritten_is_a_problem_before_the_start(tmp_path):
+    (tmp_path / "mine.safetensors").touch()
+    plan = make_plan(Configuration.from_values({"output_dir": str(tmp_path), "output_name": "mine"}))
+    assert any(problem.option == "output_name" and "exists already" in problem.message for problem in plan.errors)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".safetensors", "x" * 300 + ".pt"])
+def test_a_file_name_that_the_system_refuses_is_a_problem_not_a_crash(name):
+    plan = make_plan(Configuration.from_values({"dit": f"/{name}", "vae": f"/{name}"}))
+    assert {problem.option for problem in plan.problems if "cannot be read" in problem.message} == {"dit", "vae"}
+
+
+def test_a_pytorch_file_is_planned_as_the_full_size_model_and_it_says_so(tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"some bytes")
+    plan = make_plan(Configuration.from_values({"dit": str(tmp_path / "model.pt")}))
+    assert len(plan.decisions) == 320
+    (problem,) = [problem for problem in plan.problems if problem.option == "dit"]
+    assert problem.severity == "warning" and "full-size" in problem.hint
+
+
+def test_encoders_of_another_kind_or_missing_are_named():
+    golden = Path(__file__).parents[1] / "golden"
+    values = {"vae": str(golden / "dit_model.safetensors"), "text_encoder1": "/nowhere/llama"}
+    problems = {problem.option: problem for problem in make_plan(Configuration.from_values(values)).problems}
+    assert "this seems to be: HunyuanVideo transformer" in problems["vae"].message
+    assert "there is no such file or folder" in problems["text_encoder1"].message
