@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         prepare_environment(ROOT / ".venv", for_tests=wants_tests)
         if wants_tests:
             install_chromium()
+            os.chdir(ROOT)  # everything else stays where the user is, so that relative paths mean what they say
         return hand_over(program(ROOT, arguments))
     except LaunchError as error:
         say(str(error))
@@ -63,8 +64,9 @@ def program(root: Path, arguments: Sequence[str], *, system: str = os.name) -> l
 
 
 def hand_over(command: Sequence[str]) -> int:
-    """Runs the program in the project's folder; its exit code."""
-    os.chdir(ROOT)
+    """Runs the program, which finds its modules in the project's folder and nowhere near the user's; its exit code."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    os.environ["PYTHONSAFEPATH"] = "1"  # a folder of the user's may hold a backend of its own
     if os.name == "posix":
         os.execv(command[0], command)  # signals then reach the program itself
     process = subprocess.Popen(command)

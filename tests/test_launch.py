@@ -52,7 +52,6 @@ def test_the_first_start_makes_the_environment_and_opens_the_page_even_after_one
     told = what_it_told(first)
     assert told["program"] == "app.py"
     assert told["arguments"] == ["--port", "7861"]
-    assert told["cwd"] == str(project)
     assert told["prefix"] == str(project / ".venv")
     assert "Making a Python environment" in first.stderr
     assert "Installing the packages of requirements.txt" in first.stderr
@@ -75,7 +74,20 @@ def test_launch_sh_works_through_a_link_and_from_another_folder(project, tmp_pat
     link = tmp_path / "lora-loom"
     link.symlink_to(project / "launch.sh")
     done = subprocess.run([link], cwd="/", env=environment(), capture_output=True, encoding="utf-8")
-    assert what_it_told(done)["cwd"] == str(project)
+    assert what_it_told(done)["program"] == "app.py"
+    assert what_it_told(done)["cwd"] == "/"  # relative paths count from where the user is
+
+
+@posix_only
+def test_a_backend_in_the_users_folder_is_not_taken_for_ours(project, tmp_path):
+    theirs = tmp_path / "their folder"
+    (theirs / "backend").mkdir(parents=True)
+    (theirs / "backend" / "__main__.py").write_text("raise SystemExit('theirs')", encoding="utf-8")
+    done = subprocess.run(
+        [project / "launch.sh", "plan", "x.toml"], cwd=theirs, env=environment(), capture_output=True, encoding="utf-8"
+    )
+    assert what_it_told(done)["program"] == "backend"
+    assert what_it_told(done)["cwd"] == str(theirs)
 
 
 def test_any_other_word_is_a_command_of_the_backend(project):
