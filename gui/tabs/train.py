@@ -31,6 +31,7 @@ DEMO_NOT_MADE = Problem(
     hint="they are made before the training starts; until then the numbers are those of the full-size model",
     severity="warning",
 )
+WHAT_START_ADDS = "Start adds what is left open: a seed, absolute paths, and the run's own output and log folder"
 EVENT_OPTIONS: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -107,7 +108,7 @@ class TrainHandlers:
         """Plan, TOML and command; mistakes in place of all three while there are any."""
         try:
             configuration = read_form(raw)
-            toml = format_toml(configuration.values())
+            toml = format_toml(configuration.values(), title=WHAT_START_ADDS)
         except UserError as error:
             waiting = "# as soon as the problems are solved"
             return format_problems(error.problems), waiting, waiting
@@ -121,12 +122,12 @@ class TrainHandlers:
         try:
             preset = find_preset(name or "", workspace=self.workspace)
             values = read_preset(preset, workspace=self.workspace)
-            title = _title(preset)
+            title, description = read_title(preset)
         except UserError as error:
             return [format_problems(error.problems), *raw]
         loaded = dict(zip(all_options(), form_of(values), strict=True))
         kept = dict(zip(all_options(), raw, strict=True))
-        told = f"Loaded {title}: {len(values)} options."
+        told = f"Loaded {title}: {len(values)} {'option' if len(values) == 1 else 'options'}. {description}"
         if preset.shipped and preset.name == DEMO_PRESET and not demo_is_ready(self.workspace):
             submit_demo(self.workspace)
             ensure_worker(self.workspace)
