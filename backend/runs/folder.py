@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -98,18 +99,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def job(self) -> Job | None:
-        """What to run; None while the folder is still being made."""
-        record = read_json(self.job_file)
-        if record is None:
+        """What to run; None while the folder is still being made, and where job.json is not what `submit` writes."""
+        try:
+            return _read_job(self.job_file, self.job_file.stat().st_mtime_ns)
+        except (OSError, ValueError):
             return None
-        return Job(
-            kind=record["kind"],
-            name=record["name"],
-            arguments=tuple(record["arguments"]),
-            needs=tuple(record.get("needs", ())),
-            foreground=bool(record.get("foreground", False)),
-            submitted=float(record.get("submitted", 0.0)),
-        )
 
     def status(self) -> Status | None:
         return read_status(self.status_file)
@@ -120,8 +114,8 @@ class RunFolder:
     def process(self) -> ProcessMark | None:
         """The process at the head of the run: the one its parent recorded; when that is gone, the one that trains."""
         status = self.status()
-        records = (read_json(self.process_file), dict(status.process) if status else None)
-        marks = [ProcessMark.read(record) for record in records if record]
+        records = (read_json(self.process_file), status.process if status else None)
+        marks = [ProcessMark.read(record) for record in records if record and record.keys() >= {"pid", "started"}]
         return next((mark for mark in marks if mark.is_alive()), marks[0] if marks else None)
 
     def state(self) -> RunState:
@@ -132,13 +126,13 @@ class RunFolder:
         if status is not None and status.outcome:
             return RunState(status.outcome)
         if ended is not None:
-            return _state_after_exit(ended)
+            return _state_after_exit(ended, has_begun=status is not None)
         if process is not None:
             return RunState.CRASHED
         return RunState.STOPPED if self.has_request("stop") else RunState.QUEUED
 
     def request(self, what: str) -> None:
-        """Ask the run for something (stop, save); it looks at the end of every step."""
+        """Ask the run for something; it looks at the end of every step. What runs act on is "stop"."""
         folder = self.path / "requests"
         folder.mkdir(exist_ok=True)
         (folder / what).touch()
@@ -155,17 +149,22 @@ class RunFolder:
 
 
 def create_run_folder(workspace: Path, name: str) -> RunFolder:
-    """A new, empty folder `runs/<time>_<name>`; a number is added where that name is taken."""
+    """A new, empty folder `runs/<time>_<name>`; a name that is taken or cannot be a folder's is changed."""
     safe_name = re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}_{safe_name[:60]}"
+    return RunFolder(make_numbered_folder(workspace.absolute() / "runs", stem))
+
+
+def make_numbered_folder(parent: Path, stem: str) -> Path:
+    """A new folder `stem`, or `stem_2`, `stem_3`, ... where that is taken. Raises FileExistsError after a thousand."""
     for number in range(1, 1000):
-        path = workspace.absolute() / "runs" / (stem if number == 1 else f"{stem}_{number}")
+        path = parent / (stem if number == 1 else f"{stem}_{number}")
         try:
             path.mkdir(parents=True)
         except FileExistsError:
             continue
-        return RunFolder(path)
-    raise FileExistsError(f"{stem}: a thousand runs of this name in one second")
+        return path
+    raise FileExistsError(f"{parent / stem}: there are a thousand of this name")
 
 
 def submit(run: RunFolder, job: Job) -> None:
@@ -174,11 +173,13 @@ def submit(run: RunFolder, job: Job) -> None:
 
 
 def list_runs(workspace: Path) -> list[RunFolder]:
-    """All runs of the workspace, the newest first."""
+    """All runs of the workspace, the one submitted last first; names would not do, as a second may see several."""
     folder = workspace / "runs"
     if not folder.is_dir():
         return []
-    return [RunFolder(path) for path in sorted(folder.iterdir(), reverse=True) if (path / "job.json").is_file()]
+    runs = [(run, job) for run in map(RunFolder, folder.iterdir()) if (job := run.job()) is not None]
+    runs.sort(key=lambda entry: (entry[1].submitted, entry[0].name), reverse=True)
+    return [run for run, _ in runs]
 
 
 def find_run(workspace: Path, name: str) -> RunFolder | None:
@@ -186,11 +187,21 @@ def find_run(workspace: Path, name: str) -> RunFolder | None:
     if not name or Path(name).name != name or name in (".", ".."):
         return None
     run = RunFolder(workspace / "runs" / name)
-    return run if run.job_file.is_file() else None
+    return run if run.job() is not None else None
+
+
+def needed_runs(run: RunFolder) -> list[RunFolder]:
+    """The runs that must finish before this one starts; a folder may have been deleted meanwhile."""
+    job = run.job()
+    return [RunFolder(run.path.parent / name) for name in (job.needs if job else ())]
 
 
 def current_run(workspace: Path, *, runs: Sequence[RunFolder] | None = None) -> RunFolder | None:
-    """The run to look at: the one that goes on, else the first that waits, else the last that ended."""
+    """The run to look at: the one that goes on, else the first that waits, else the last that ended.
+
+    In place of a run that never starts because one that it needs failed, it is the one that failed.
+    runs: those to choose from, the newest first; all of the workspace if None.
+    """
     runs = list_runs(workspace) if runs is None else runs
     states = [(run, run.state()) for run in runs]
     for run, state in states:
@@ -198,15 +209,47 @@ def current_run(workspace: Path, *, runs: Sequence[RunFolder] | None = None) -> 
             return run
     waiting = [run for run, state in states if state is RunState.QUEUED]
     if waiting:
-        return waiting[-1]
-    return runs[0] if runs else None
+        return _what_kept_it(waiting[-1])
+    return _what_kept_it(runs[0]) if runs else None
 
 
-def _state_after_exit(ended: dict[str, Any]) -> RunState:
-    """The state of a run whose end was recorded and that said nothing of it itself."""
+def _what_kept_it(run: RunFolder) -> RunFolder:
+    """The run that ended otherwise than finished and so keeps this one from starting; else the run itself."""
+    if run.process() is not None:
+        return run
+    for needed in needed_runs(run):
+        if needed.job() is not None and (state := needed.state()).is_over and state is not RunState.FINISHED:
+            return _what_kept_it(needed)
+    return run
+
+
+def _state_after_exit(ended: dict[str, Any], *, has_begun: bool) -> RunState:
+    """The state of a run whose end was recorded and that did not say itself how it ended.
+
+    has_begun: whether it wrote a status. Then it would have told an end in order, so it was killed, even if the code
+    is 1: accelerate's launcher makes 1 of whatever became of the trainer.
+    """
     code = ended.get("code")
     if ended.get("how") in ("terminated", "killed", "cancelled") or code == StoppedByUser.exit_code:
         return RunState.STOPPED
-    if code is not None and code < 0:  # ended by a signal
-        return RunState.CRASHED
-    return RunState.FINISHED if code == 0 else RunState.FAILED
+    if code == 0:
+        return RunState.FINISHED
+    ended_by_signal = code is not None and code < 0
+    return RunState.CRASHED if has_begun or ended_by_signal else RunState.FAILED
+
+
+@lru_cache(maxsize=10_000)
+def _read_job(path: Path, _written: int) -> Job:
+    """The job in a file, parsed once for each time it was written. Raises ValueError if it is none."""
+    record = read_json(path)
+    try:
+        return Job(
+            kind=record["kind"],
+            name=record["name"],
+            arguments=tuple(record["arguments"]),
+            needs=tuple(record.get("needs", ())),
+            foreground=bool(record.get("foreground", False)),
+            submitted=float(record.get("submitted", 0.0)),
+        )
+    except (KeyError, TypeError, ValueError) as error:  # TypeError: no object at all, or not of these types
+        raise ValueError(f"{path}: not a job") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from backend.errors import OptionError
+from backend.runs.folder import make_numbered_folder
 
 DEFAULT_TRACKER_NAME = "network_train"
 
@@ -26,14 +27,7 @@ def tracker_kinds(log_with: str) -> list[str]:
 def new_log_folder(logging_dir: Path, prefix: str | None) -> Path:
     """`<logging_dir>/<prefix><YYYYmmddHHMMSS>`, made; a number is added if another run began in the same second."""
     stem = (prefix or "") + time.strftime("%Y%m%d%H%M%S")
-    for number in range(1, 1000):
-        folder = logging_dir / (stem if number == 1 else f"{stem}_{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
-    raise FileExistsError(f"{stem}: a thousand runs of this name in one second")
+    return make_numbered_folder(logging_dir, stem)
 
 
 def check_wandb_login() -> None:

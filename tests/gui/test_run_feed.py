@@ -8,10 +8,10 @@ from backend.runs.status import Reporter, write_json
 from gui.run_feed import CHUNK_BYTES, LOG_TAIL_BYTES, Position, RunFeed
 
 
-def make_run(workspace: Path, name: str = "20261122-114009_猫") -> RunFolder:
+def make_run(workspace: Path, name: str = "20261122-114009_猫", *, needs: tuple[str, ...] = ()) -> RunFolder:
     run = RunFolder(workspace / "runs" / name)
     run.path.mkdir(parents=True)
-    submit(run, Job(kind="train", name="猫", arguments=()))
+    submit(run, Job(kind="train", name="猫", arguments=(), needs=needs))
     return run
 
 
@@ -103,14 +103,48 @@ def test_a_page_that_asked_for_a_run_stays_with_it(tmp_path):
 
 def test_the_running_one_of_many_runs_is_current_though_it_is_not_the_newest(tmp_path):
     feed = RunFeed(tmp_path)
-    for day in range(1, 20):
-        run = make_run(tmp_path, f"202601{day:02}-000000_over")
+    runs = [make_run(tmp_path, f"202601{day:02}-000000_run") for day in range(1, 20)]
+    running = runs.pop(3)
+    for run in runs:
+        write_json(run.exit_file, {"code": 0})
+    assert parse(feed.news())[0][1]["run"] == running.name
+    assert feed.news() == []
+    write_json(running.exit_file, {"code": 0})
+    assert parse(feed.news())[0][1]["run"] == "20260119-000000_run"
+
+
+@pytest.mark.parametrize("training", ["animals", "zebra"])
+def test_a_page_follows_a_caching_and_the_training_after_it_whatever_their_names(tmp_path, training):
+    """A Start that caches makes three folders in one second."""
+    feed = RunFeed(tmp_path)
+    shown = []
+    names = [f"20260101-000000_{name}" for name in ("cache_latents", "cache_text_encoder_outputs", training)]
+    runs = [make_run(tmp_path, name) for name in names]
+    for run in runs:
+        shown += [data["run"] for kind, data in parse(feed.news()) if kind == "run"]
         write_json(run.exit_file, {"code": 0})
     feed.news()
-    running = make_run(tmp_path, "20251231-000000_queued_early")
-    assert parse(feed.news())[0][1]["run"] == running.name
-    write_json(running.exit_file, {"code": 0})
-    assert parse(feed.news())[0][1]["run"] == "20260119-000000_over"
+    assert shown == names
+
+
+def test_a_page_is_shown_the_caching_that_failed_and_not_the_training_that_never_began(tmp_path):
+    feed = RunFeed(tmp_path)
+    caching = make_run(tmp_path, "20260101-000000_cache_latents")
+    training = make_run(tmp_path, "20260101-000000_training", needs=(caching.name,))
+    append(caching.log_file, "no such model")
+    events = feed.news()
+    write_json(caching.exit_file, {"code": 1, "how": ""})
+    write_json(training.exit_file, {"code": None, "how": f"not started: {caching.name} is failed"})
+    for _ in range(3):
+        events += feed.news()
+    assert [data["run"] for kind, data in parse(events) if kind == "run"] == [caching.name]
+    assert log_text(events) == "no such model"
+
+
+def test_a_page_is_told_of_processes_that_could_not_be_ended(tmp_path):
+    run = make_run(tmp_path)
+    write_json(run.exit_file, {"code": None, "how": "killed", "left": [17]})
+    assert dict(parse(RunFeed(tmp_path).news()))["status"]["exit"]["left"] == [17]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

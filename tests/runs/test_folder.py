@@ -1,6 +1,8 @@
 """A run on disk and the state that follows from it."""
 
+import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +14,7 @@ from backend.runs.folder import (
     current_run,
     find_run,
     list_runs,
+    make_numbered_folder,
     submit,
 )
 from backend.runs.process import ProcessMark
@@ -109,10 +112,21 @@ def test_the_recorded_end_counts_where_the_run_told_nothing(run, code, how, stat
     assert run.state() is state and run.state().is_over
 
 
-def test_a_run_that_was_ended_did_not_say_how_it_went_on(run):
-    write_status(run, outcome="")
-    end(run, code=None, how="killed")
-    assert run.state() is RunState.STOPPED
+@pytest.mark.parametrize(
+    ("code", "how", "state"),
+    [
+        (1, "", RunState.CRASHED),  # accelerate's launcher says 1 whatever became of the trainer
+        (-9, "", RunState.CRASHED),
+        (0, "", RunState.FINISHED),
+        (130, "", RunState.STOPPED),
+        (None, "terminated", RunState.STOPPED),
+        (None, "killed", RunState.STOPPED),
+    ],
+)
+def test_a_run_that_began_and_did_not_say_how_it_ended_crashed_unless_it_was_stopped(run, code, how, state):
+    write_status(run, outcome="", process=DEAD)
+    end(run, code=code, how=how)
+    assert run.state() is state
 
 
 def test_a_job_comes_back_as_it_was(tmp_path):
@@ -141,14 +155,58 @@ def test_runs_of_one_second_have_folders_of_their_own(tmp_path):
     assert len(folders) == 12
 
 
-def test_the_newest_run_is_listed_first_and_unsubmitted_folders_are_not(tmp_path):
-    assert list_runs(tmp_path) == []
-    for name in ("20260101-000000_a", "20270101-000000_b", "20250101-000000_c"):
-        run = RunFolder(tmp_path / "runs" / name)
+def test_a_folder_whose_name_is_taken_gets_a_number(tmp_path):
+    assert [make_numbered_folder(tmp_path / "logs", "a").name for _ in range(3)] == ["a", "a_2", "a_3"]
+
+
+def submit_named(workspace, *names, **job):
+    """Runs in these folders, submitted in this order."""
+    runs = [RunFolder(workspace / "runs" / name) for name in names]
+    for run in runs:
         run.path.mkdir(parents=True)
-        submit(run, JOB)
+        submit(run, replace(JOB, **job))
+    return runs
+
+
+def test_the_run_submitted_last_is_listed_first_and_unsubmitted_folders_are_not(tmp_path):
+    assert list_runs(tmp_path) == []
+    runs = submit_named(tmp_path, "20260101-000000_a", "20270101-000000_b", "20250101-000000_c")
     create_run_folder(tmp_path, "unsubmitted")
-    assert [run.name[:4] for run in list_runs(tmp_path)] == ["2027", "2026", "2025"]
+    (tmp_path / "runs" / "a stray file").touch()
+    assert list_runs(tmp_path) == runs[::-1]
+
+
+@pytest.mark.parametrize("training", ["animals", "küche", "zebra"])
+def test_runs_of_one_second_are_in_the_order_of_their_submission(tmp_path, training):
+    names = [f"20260101-000000_{name}" for name in ("cache_latents", "cache_text_encoder_outputs", training)]
+    runs = submit_named(tmp_path, *names)
+    assert list_runs(tmp_path) == runs[::-1]
+    for run in runs:
+        assert current_run(tmp_path) == run
+        end(run, code=0)
+    assert current_run(tmp_path) == runs[-1]
+
+
+@pytest.mark.parametrize(
+    "record", [{"name": "x", "arguments": []}, {"kind": "train", "name": "x", "arguments": None}, ["train"], "half"]
+)
+def test_a_folder_whose_job_is_none_of_ours_is_not_a_run(tmp_path, record):
+    (run,) = submit_named(tmp_path, "foreign")
+    run.job_file.write_text(json.dumps(record)[:-1] if record == "half" else json.dumps(record))
+    assert run.job() is None
+    assert list_runs(tmp_path) == [] and find_run(tmp_path, run.name) is None and current_run(tmp_path) is None
+
+
+def test_a_process_that_was_recorded_badly_is_none(run):
+    write_json(run.process_file, {"pid": 1})
+    write_status(run, process={"started": 0.0})
+    assert run.process() is None
+
+
+def test_a_job_that_was_written_again_is_read_again(run):
+    assert run.job().name == "x"
+    submit(run, replace(JOB, name="y"))
+    assert run.job().name == "y"
 
 
 def test_the_current_run_is_the_one_that_goes_on_else_the_first_that_waits_else_the_last(tmp_path):
@@ -167,6 +225,27 @@ def test_the_current_run_is_the_one_that_goes_on_else_the_first_that_waits_else_
     for run in runs:
         end(run, code=0)
     assert current_run(tmp_path) == runs[2]
+
+
+def test_a_run_that_was_not_started_gives_way_to_the_one_that_failed(tmp_path):
+    (latents,) = submit_named(tmp_path, "latents")
+    (texts,) = submit_named(tmp_path, "texts", needs=("latents",))
+    (training,) = submit_named(tmp_path, "training", needs=("latents", "texts"))
+    write_json(latents.process_file, DEAD)
+    end(latents, code=1)
+    assert current_run(tmp_path) == latents  # the others wait, for a moment
+    end(texts, code=None, how="not started: latents is failed")
+    end(training, code=None, how="not started: texts is failed")
+    assert current_run(tmp_path) == latents
+
+
+def test_a_run_that_did_start_stays_the_current_one_whatever_became_of_those_it_needed(tmp_path):
+    (needed,) = submit_named(tmp_path, "needed")
+    (training,) = submit_named(tmp_path, "training", needs=("needed", "absent"))
+    end(needed, code=1)
+    write_json(training.process_file, DEAD)
+    end(training, code=1)
+    assert current_run(tmp_path) == training
 
 
 def test_a_run_is_found_by_its_name_only(run, tmp_path):
