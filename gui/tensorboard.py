@@ -15,6 +15,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
+from backend.runs.process import own_group
+
 PATH = "/tensorboard"
 START_TIMEOUT_S = 60.0
 PORTS_TO_TRY = 3
@@ -120,7 +122,7 @@ class TensorBoard:
                 stdin=subprocess.PIPE,  # never written to: its end is what ends TensorBoard
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                **_own_group(),
+                **own_group(),  # Ctrl+C reaches the page only, which then ends TensorBoard in order
             )
 
     async def _answers(self, port: int) -> bool:
@@ -182,10 +184,3 @@ def _streamed(answer: httpx.Response) -> StreamingResponse:
         (name.lower(), value) for name, value in answer.headers.raw if name.lower().decode() not in _HOP_BY_HOP
     ]
     return response
-
-
-def _own_group() -> dict[str, object]:
-    """So that Ctrl+C in the terminal reaches the page only, which then ends TensorBoard in order."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    return {"start_new_session": True}

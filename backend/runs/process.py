@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -62,8 +61,15 @@ def start_detached(arguments: list[str], *, log_file: Path, environment: Mapping
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            **_own_group(),
+            **own_group(),
         )
+
+
+def own_group() -> dict[str, object]:
+    """What Popen is given so that Ctrl+C in the terminal does not reach the child; on Windows it gets no window."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
 
 
 def process_tree(mark: ProcessMark) -> list[psutil.Process]:
@@ -90,11 +96,10 @@ def session_members(leader: int) -> list[psutil.Process]:
 
 
 def terminate(processes: list[psutil.Process]) -> None:
-    """Ask the processes to end: SIGTERM, on Windows CTRL_BREAK to the group of the first."""
-    if sys.platform == "win32" and processes:
-        with contextlib.suppress(OSError):
-            os.kill(processes[0].pid, signal.CTRL_BREAK_EVENT)
-        return
+    """Ask the processes to end with SIGTERM. Windows knows no such request: there they end at once, as with `kill`.
+
+    Its CTRL_BREAK reaches those of one's own console only, and a run without a window has a console of its own.
+    """
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()
@@ -115,6 +120,21 @@ def survivors(processes: list[psutil.Process], *, timeout_s: float) -> list[psut
     return alive
 
 
+def end(
+    processes: list[psutil.Process], *, leave_s: float, terminate_s: float
+) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """End processes that should leave by themselves: they may, are terminated, are killed.
+
+    leave_s, terminate_s: how long to wait before and after each of the two. Returns those that had to be killed, and of
+    these the ones that run even so, such as one that waits for a disk or belongs to another user.
+    """
+    staying = survivors(processes, timeout_s=leave_s)
+    terminate(staying)
+    stubborn = survivors(staying, timeout_s=terminate_s)
+    kill(stubborn)
+    return stubborn, survivors(stubborn, timeout_s=terminate_s)
+
+
 def _runs(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -127,12 +147,6 @@ def _session(pid: int) -> int | None:
         return os.getsid(pid)
     except OSError:
         return None
-
-
-def _own_group() -> dict[str, object]:
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    return {"start_new_session": True}
 
 
 def _start_time(pid: int) -> float:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 
 from backend.runs import process as processes
-from backend.runs.folder import RunFolder, RunState, list_runs
+from backend.runs.folder import Job, RunFolder, RunState, list_runs, needed_runs
 from backend.runs.process import ProcessMark, start_detached
 from backend.runs.status import Reporter, write_json
 
@@ -50,7 +51,7 @@ def ensure_worker(workspace: Path) -> None:
 
 def resume_queue(workspace: Path) -> None:
     """Start a worker if jobs wait or run, whose last worker may have died, with the machine perhaps."""
-    if any(_is_unfinished_job(run) for run in list_runs(workspace)):
+    if any(_is_unended_job(run) and not run.state().is_over for run in list_runs(workspace)):
         ensure_worker(workspace)
 
 
@@ -75,24 +76,30 @@ def run_job(
 ) -> int | None:
     """Run one job to its end and record how it ended; returns the exit code, None if it had to be ended.
 
-    tick is called some five times a second while it runs.
+    tick is called some five times a second while it runs. Raises OSError if it cannot be started or recorded.
     """
     job = run.job()
     if job is None:
         raise ValueError(f"{run.path}: no job.json")
-    folder = str(run.path.absolute())  # the job runs in the project's folder
-    child = start_detached(list(job.arguments), log_file=run.log_file, environment={Reporter.FOLDER_VARIABLE: folder})
-    mark = ProcessMark.of(child.pid)
-    write_json(run.process_file, {**mark.record(), "at": time.time()})
+    try:
+        child, mark = _start(run, job)
+    except OSError as error:
+        record_end(run, code=None, how=f"not started: {error}")
+        raise
     stopper = _Stopper(run, mark, patience)
     while child.poll() is None:
         stopper.look()
         tick()
         time.sleep(POLL_S)
     stopper.end_leftovers()
-    _record_end(run, code=child.returncode, how=stopper.how)
+    record_end(run, code=child.returncode, how=stopper.how, left=stopper.left)
     tick()
     return child.returncode if not stopper.how else None
+
+
+def record_end(run: RunFolder, *, code: int | None, how: str, left: Sequence[int] = ()) -> None:
+    """Write exit.json. left: pids of processes that could not be ended, and hold the run's memory still."""
+    write_json(run.exit_file, {"code": code, "how": how, "at": time.time(), **({"left": list(left)} if left else {})})
 
 
 class _Stopper:
@@ -100,6 +107,7 @@ class _Stopper:
 
     def __init__(self, run: RunFolder, mark: ProcessMark, patience: Patience) -> None:
         self.how = ""
+        self.left: list[int] = []
         self._run, self._mark, self._patience = run, mark, patience
         self._tree = processes.process_tree(mark)
         self._seen = time.monotonic()
@@ -126,11 +134,10 @@ class _Stopper:
     def end_leftovers(self) -> None:
         """End what is left of the run's processes after its head has gone."""
         known = {*self._tree, *processes.session_members(self._mark.pid)}
-        left = processes.survivors(list(known), timeout_s=self._patience.leftovers_s)
-        processes.terminate(left)
-        stubborn = processes.survivors(left, timeout_s=self._patience.terminate_s)
-        processes.kill(stubborn)
-        processes.survivors(stubborn, timeout_s=self._patience.terminate_s)
+        stubborn, left = processes.end(
+            list(known), leave_s=self._patience.leftovers_s, terminate_s=self._patience.terminate_s
+        )
+        self.left = [process.pid for process in left]
         if stubborn and self.how:
             self.how = "killed"
 
@@ -150,60 +157,74 @@ def _run_until_empty(workspace: Path, patience: Patience) -> None:
         if ready is None:
             time.sleep(POLL_S)
         else:
-            run_job(ready, patience=patience)
+            _run_if_it_starts(ready, patience)
+
+
+def _run_if_it_starts(run: RunFolder, patience: Patience) -> None:
+    """Run a job; one that cannot be started has ended with that, and the worker goes on to the next."""
+    try:
+        run_job(run, patience=patience)
+    except OSError:
+        if run.exit_record() is None:
+            raise
+
+
+def _start(run: RunFolder, job: Job) -> tuple[subprocess.Popen[bytes], ProcessMark]:
+    """Start the job's process and record it; one that cannot be recorded is ended, as nobody would know of it."""
+    folder = str(run.path.absolute())  # the job runs in the project's folder
+    child = start_detached(list(job.arguments), log_file=run.log_file, environment={Reporter.FOLDER_VARIABLE: folder})
+    try:
+        mark = ProcessMark.of(child.pid)
+        write_json(run.process_file, {**mark.record(), "at": time.time()})
+    except BaseException:
+        child.kill()  # it has just begun, and has no children yet
+        child.wait()
+        raise
+    return child, mark
 
 
 def _queued(workspace: Path) -> list[RunFolder]:
     """The runs that wait for this worker, cancelled ones too, in the order in which they were submitted."""
-    waiting = []
-    for run in reversed(list_runs(workspace)):
-        job = run.job()
-        if job is not None and not job.foreground and run.process() is None and run.exit_record() is None:
-            waiting.append((job.submitted, run))
-    return [run for _, run in sorted(waiting, key=lambda entry: entry[0])]
+    jobs = [run for run in reversed(list_runs(workspace)) if _is_unended_job(run)]
+    return [run for run in jobs if run.process() is None]
 
 
-def _is_unfinished_job(run: RunFolder) -> bool:
+def _is_unended_job(run: RunFolder) -> bool:
+    """Whether the run is the queue's and its end is not recorded."""
     job = run.job()
-    return job is not None and not job.foreground and run.exit_record() is None and not run.state().is_over
+    return job is not None and not job.foreground and run.exit_record() is None
 
 
 def _ended_unstarted(run: RunFolder) -> bool:
     """End a queued run that was cancelled, or that needs one which did not finish; says whether it did."""
     if run.has_request("stop"):
-        _record_end(run, code=None, how="cancelled")
+        record_end(run, code=None, how="cancelled")
         return True
-    for needed in _needs(run):
+    for needed in needed_runs(run):
         if (found := _why_it_will_not_finish(needed)) is not None:
             run.log_file.write_text(f"not started: it needs {needed.name}, which is {found}\n", encoding="utf-8")
-            _record_end(run, code=None, how=f"not started: {needed.name} is {found}")
+            record_end(run, code=None, how=f"not started: {needed.name} is {found}")
             return True
     return False
 
 
 def _why_it_will_not_finish(run: RunFolder) -> str | None:
     """How the run stands if it ended otherwise than finished, or was deleted; None if it did finish, or still may."""
-    if not run.job_file.is_file():
+    if run.job() is None:
         return "gone"
     state = run.state()
     return state.value if state.is_over and state is not RunState.FINISHED else None
 
 
 def _waits_for_others(run: RunFolder) -> bool:
-    return any(needed.state() is not RunState.FINISHED for needed in _needs(run))
-
-
-def _needs(run: RunFolder) -> list[RunFolder]:
-    """The runs that must finish first."""
-    job = run.job()
-    return [RunFolder(run.path.parent / name) for name in (job.needs if job else ())]
+    return any(needed.state() is not RunState.FINISHED for needed in needed_runs(run))
 
 
 def _watch_what_runs(workspace: Path, patience: Patience) -> None:
     """Take over runs whose worker died: wait for their end, with Stop in force. Their exit code cannot be had."""
     for run in list_runs(workspace):
-        job, mark = run.job(), run.process()
-        if job is None or job.foreground or mark is None or run.exit_record() is not None or not mark.is_alive():
+        mark = run.process()
+        if not _is_unended_job(run) or mark is None or not mark.is_alive():
             continue
         stopper = _Stopper(run, mark, patience)
         while mark.is_alive():
@@ -211,8 +232,4 @@ def _watch_what_runs(workspace: Path, patience: Patience) -> None:
             time.sleep(POLL_S)
         stopper.end_leftovers()
         if stopper.how:
-            _record_end(run, code=None, how=stopper.how)
-
-
-def _record_end(run: RunFolder, *, code: int | None, how: str) -> None:
-    write_json(run.exit_file, {"code": code, "how": how, "at": time.time()})
+            record_end(run, code=None, how=stopper.how, left=stopper.left)

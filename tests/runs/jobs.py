@@ -65,6 +65,16 @@ else:
         time.sleep(1)
 """
 
+LAUNCHES_A_TRAINER_THAT_IS_KILLED = """
+import os, signal, subprocess, sys
+if len(sys.argv) == 1:  # as accelerate's launcher: 1, whatever became of the child
+    trainer = subprocess.Popen([sys.executable, __file__, "trainer"], env={**os.environ, "PYTHONPATH": os.getcwd()})
+    sys.exit(1 if trainer.wait() else 0)
+from backend.runs.status import Reporter
+Reporter.from_environment().update(phase="training")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
 WAITS_FOR_A_FILE = """
 import time
 from pathlib import Path

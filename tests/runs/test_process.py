@@ -76,6 +76,33 @@ def test_the_tree_holds_grandchildren(tmp_path):
     assert survivors(tree, timeout_s=10) == []
 
 
+class OfAnotherUser(psutil.Process):
+    """A process that one may not end."""
+
+    def terminate(self):
+        raise psutil.AccessDenied(self.pid)
+
+    kill = terminate
+
+
+def test_who_had_to_be_killed_is_told_and_who_runs_even_so(tmp_path):
+    ignores = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open(sys.argv[1], 'w'); "
+    programs = [SLEEPS, ignores + "time.sleep(600)", SLEEPS]
+    children = [
+        start_detached(["-c", program, str(tmp_path / "ready")], log_file=tmp_path / "log", environment={})
+        for program in programs
+    ]
+    wait_until((tmp_path / "ready").exists)
+    gentle, stubborn = (psutil.Process(child.pid) for child in children[:2])
+    foreign = OfAnotherUser(children[2].pid)
+    killed, left = processes.end([gentle, stubborn, foreign], leave_s=0, terminate_s=1)
+    assert killed == ([foreign] if sys.platform == "win32" else [stubborn, foreign])
+    assert left == [foreign]
+    children[2].kill()
+    for child in children:
+        child.wait()
+
+
 def test_survivors_are_those_that_still_run(sleeper):
     process = psutil.Process(sleeper.pid)
     assert survivors([process], timeout_s=0) == [process]

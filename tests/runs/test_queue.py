@@ -10,7 +10,7 @@ import pytest
 
 from backend.runs.folder import RunState
 from backend.runs.process import PROJECT
-from backend.runs.queue import Patience, ensure_worker, resume_queue, run_job, work
+from backend.runs.queue import Patience, ensure_worker, record_end, resume_queue, run_job, work
 from tests.runs import jobs
 from tests.runs.jobs import make_run, processes_of, wait_until
 
@@ -61,6 +61,13 @@ def test_a_job_that_a_signal_ends_crashed(tmp_path):
     assert run.state() is RunState.CRASHED
 
 
+@posix_only
+def test_a_trainer_that_a_signal_ends_crashed_whatever_its_launcher_says(tmp_path):
+    run = make_run(tmp_path, jobs.LAUNCHES_A_TRAINER_THAT_IS_KILLED)
+    assert run_job(run, patience=SHORT) == 1
+    assert run.state() is RunState.CRASHED
+
+
 def test_a_job_that_is_asked_to_stop_saves_and_leaves_by_itself(tmp_path):
     run = make_run(tmp_path, jobs.WAITS_FOR_STOP)
     thread = in_background(run_job, run)
@@ -100,6 +107,37 @@ def test_a_process_whose_parent_went_first_is_ended_with_the_run(tmp_path):
     run = make_run(tmp_path, jobs.ENDS_AND_LEAVES_AN_ORPHAN)
     assert run_job(run, patience=SHORT) == 0
     assert processes_of(run.path) == []
+    assert run.state() is RunState.FINISHED
+
+
+def test_what_could_not_be_ended_is_recorded(tmp_path):
+    run = make_run(tmp_path, jobs.ENDS)
+    record_end(run, code=None, how="killed", left=[17, 4])
+    assert run.exit_record()["left"] == [17, 4]
+    record_end(run, code=0, how="")
+    assert "left" not in run.exit_record()
+
+
+def test_a_job_whose_process_cannot_be_recorded_is_ended(tmp_path):
+    run = make_run(tmp_path, jobs.WAITS_FOR_A_FILE)
+    run.process_file.mkdir()
+    with pytest.raises(OSError, match=r"process\.json"):
+        run_job(run, patience=SHORT)
+    assert processes_of(tmp_path) == []
+
+
+def test_a_job_that_cannot_be_started_fails_and_the_next_one_runs(tmp_path):
+    first, second = make_run(tmp_path, jobs.ENDS), make_run(tmp_path, jobs.ENDS)
+    first.log_file.mkdir()
+    assert work(tmp_path, patience=SHORT) is True
+    assert first.state() is RunState.FAILED and first.exit_record()["how"].startswith("not started: ")
+    assert second.state() is RunState.FINISHED
+
+
+def test_a_folder_with_a_foreign_job_does_not_stop_the_worker(tmp_path):
+    make_run(tmp_path, jobs.ENDS).job_file.write_text('{"name": "no kind"}')
+    run = make_run(tmp_path, jobs.ENDS)
+    assert work(tmp_path, patience=SHORT) is True
     assert run.state() is RunState.FINISHED
 
 
