@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from launch import find_chromium
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
 
@@ -30,8 +31,7 @@ def browser() -> Iterator[Browser]:
     """
     expect.set_options(timeout=15_000)  # a safety net for a slow machine; each wait ends as soon as it can
     with sync_playwright() as playwright:
-        path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_OPTIONS))
+        browser = playwright.chromium.launch(executable_path=find_chromium() or None, args=list(CHROMIUM_OPTIONS))
         yield browser
         browser.close()
 

@@ -1,0 +1,93 @@
+// The search for an option: "/" goes to it, the arrow keys to what it found, Enter opens, Escape and elsewhere close.
+
+import { element, setText } from "./dom.js";
+import { fill, texts } from "./texts.js";
+
+const MOST_HITS = 8;
+
+export function startOptionSearch() {
+  document.addEventListener("input", (event) => event.target === field() && showHits());
+  document.addEventListener("keydown", onKey);
+  document.addEventListener("click", (event) => {
+    const isHit = event.target.closest("#option-hits [data-option]");
+    if (isHit || !event.target.closest("#option-search, #option-hits")) closeHits();
+  });
+  document.addEventListener("focusin", (event) => event.target === field() && showHits());
+  document.addEventListener("focusout", (event) => {
+    const goesTo = event.relatedTarget; // null where it leaves for another window, or for nothing
+    if (goesTo && isOfSearch(event.target) && !isOfSearch(goesTo)) closeHits();
+  });
+}
+
+function onKey(event) {
+  const search = field();
+  const isTyping = event.target.matches("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && !isTyping && search?.offsetParent) {
+    event.preventDefault();
+    search.focus();
+  } else if (search && isOfSearch(event.target)) {
+    onSearchKey(event, search);
+  }
+}
+
+function onSearchKey(event, search) {
+  const places = [search, ...hits()];
+  const at = places.indexOf(event.target);
+  const goTo = (place) => {
+    event.preventDefault();
+    place?.focus();
+  };
+  if (event.key === "ArrowDown") goTo(places[at + 1]);
+  else if (event.key === "ArrowUp") goTo(places[at - 1]);
+  else if (event.key === "Enter" && at === 0) places[1]?.click();
+  else if (event.key === "Escape") {
+    search.value = "";
+    goTo(search);
+    showHits();
+  }
+}
+
+function showHits() {
+  const wanted = field().value.trim().toLowerCase();
+  const options = JSON.parse(field().dataset.options);
+  const found = wanted ? options.filter(([name, label]) => `${name} ${label}`.toLowerCase().includes(wanted)) : [];
+  list().replaceChildren(...found.slice(0, MOST_HITS).map(hit));
+  if (!found.length) list().textContent = texts.search.nothing;
+  list().hidden = !wanted;
+  tell(wanted && (found.length ? fill(texts.search.found, { count: found.length }) : texts.search.nothing));
+}
+
+function hit([name, label]) {
+  return element("button", { type: "button", "data-option": name }, label, element("small", {}, name));
+}
+
+function closeHits() {
+  if (list()) list().hidden = true;
+  if (spoken()) setText(spoken(), "");
+}
+
+/** Read out how many were found, in a place of its own: the hits themselves would be too much. */
+function tell(text) {
+  if (!spoken()) list().after(element("span", { id: "option-search-told", class: "loom-unseen", role: "status" }));
+  setText(spoken(), text);
+}
+
+function isOfSearch(node) {
+  return node === field() || Boolean(list()?.contains(node));
+}
+
+function hits() {
+  return list().hidden ? [] : list().querySelectorAll("[data-option]");
+}
+
+function field() {
+  return document.getElementById("option-search");
+}
+
+function list() {
+  return document.getElementById("option-hits");
+}
+
+function spoken() {
+  return document.getElementById("option-search-told");
+}

@@ -1,0 +1,72 @@
+"""The scripts around the form: sections by address, search by keys, mistakes as a screen reader has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.servers import running_page
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_page(tmp_path_factory.mktemp("form")) as address:
+        yield address
+
+
+def open_form(page: Page, address: str) -> Locator:
+    """The search field of a form that is there."""
+    page.goto(address)
+    expect(page.locator("#plan .loom-plan")).to_be_visible()
+    return page.locator("#option-search")
+
+
+def test_the_address_opens_a_section_and_the_first_if_there_is_none_of_that_name(page: Page, address: str):
+    open_form(page, f"{address}?section=saving")
+    expect(page.locator("#section-saving")).to_be_visible()
+    open_form(page, f"{address}?section=bogus")
+    expect(page.locator("#section-model")).to_be_visible()
+
+
+def test_a_mistake_is_tied_to_its_field_and_what_start_answers_is_read_out(page: Page, address: str):
+    open_form(page, f"{address}?section=network")
+    field = page.locator("#network_dim input, #network_dim textarea").first
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    field.fill("thirty")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    note = page.locator(f"#{field.get_attribute('aria-describedby')}")
+    expect(note).to_contain_text("Rank (network_dim) is 'thirty'")
+    field.fill("32")
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#start-message")).to_have_attribute("role", "status")
+    expect(page.locator("#start-message")).to_have_attribute("aria-live", "polite")
+
+
+def test_the_hits_of_the_search_are_counted_aloud_and_reached_by_the_arrow_keys(page: Page, address: str):
+    search = open_form(page, address)
+    search.fill("learning rate")
+    hits = page.locator("#option-hits button")
+    expect(page.locator("#option-search-told")).to_have_text(f"{hits.count()} found; the arrow keys go to them")
+    search.press("ArrowDown")
+    expect(hits.first).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(search).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#learning_rate input, #learning_rate textarea").first).to_be_focused()
+    expect(hits.first).to_be_hidden()
+
+
+def test_escape_and_a_click_elsewhere_close_the_hits(page: Page, address: str):
+    search = open_form(page, address)
+    search.fill("rank")
+    search.press("ArrowDown")
+    page.keyboard.press("Escape")
+    expect(search).to_be_focused()
+    expect(page.locator("#option-hits")).to_be_hidden()
+    search.fill("no such thing")
+    expect(page.locator("#option-search-told")).to_have_text("no such option")
+    page.get_by_role("heading", name="Plan").click()
+    expect(page.locator("#option-hits")).to_be_hidden()
