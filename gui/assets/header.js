@@ -16,7 +16,7 @@ export function showHeader(container, feed) {
   const stop = stopButton(feed);
   const state = element("div", { class: "loom-header-state" }, dot, element("span", { class: "loom-header-run" }, what, " ", name), bar.element, numbers);
   container.replaceChildren(
-    element("div", { class: "loom-header" }, element("span", { class: "loom-brand" }, texts.brand), state, stop.element, appearanceSwitch()),
+    element("div", { class: "loom-header" }, element("h1", { class: "loom-brand" }, texts.brand), state, stop.element, appearanceSwitch()),
     connectionNotice(feed),
   );
 

@@ -1,6 +1,7 @@
 // Start of the page's scripts: fills each container as soon as Gradio has mounted it, and again if it mounts it anew.
 
 import { keepAppearance } from "./appearance.js";
+import { chosenRun, followChosenRun } from "./chosen_run.js";
 import { refreshPlan, startForm } from "./form.js";
 import { showHeader } from "./header.js";
 import { showMonitor } from "./monitor.js";
@@ -15,7 +16,8 @@ const VIEWS = {
 
 function start() {
   keepAppearance();
-  const feed = new RunFeed("/events/run");
+  const feed = new RunFeed("/events/run", { chosen: chosenRun() });
+  followChosenRun(feed);
   const shown = new Map();
   const attach = () => {
     for (const [id, show] of Object.entries(VIEWS)) attachView(id, show, { feed, shown });

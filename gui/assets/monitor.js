@@ -1,5 +1,6 @@
 // The Monitor tab: what the run does, how far it is, its numbers, curves, log and files.
 
+import { chosenRunNotice } from "./chosen_run.js";
 import { curvesView } from "./curves.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { progressBar, shareDone, stateInWords } from "./header.js";
@@ -29,14 +30,14 @@ export function showMonitor(container, feed) {
     element("div", {}, run.element, curves.element),
     element("div", {}, log.element, files.element),
   );
-  container.replaceChildren(nothing, columns);
+  const chosen = chosenRunNotice(feed);
+  container.replaceChildren(chosen.element, nothing, columns);
 
   function update() {
     nothing.hidden = feed.run !== null;
     columns.hidden = !feed.run;
     curves.element.hidden = feed.run?.kind !== "train";
-    run.update();
-    files.update();
+    [chosen, run, files].forEach((part) => part.update());
   }
 
   update();

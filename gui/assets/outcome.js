@@ -1,5 +1,6 @@
 // How it stands with the run in a sentence, where the progress bar does not say it: waiting, stopping, ended and how.
 
+import { runLink } from "./chosen_run.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { fill, texts } from "./texts.js";
 
@@ -16,7 +17,7 @@ export function outcomeView(feed, log) {
   function update() {
     const text = outcomeInWords(feed);
     note.hidden = !text;
-    setText(sentence, text);
+    write(sentence, text, neededRun(feed.status?.exit));
     setAttribute(note, "data-kind", MILD.includes(feed.state) ? feed.state : "error");
     const tail = ["failed", "crashed"].includes(feed.state) ? log.tail(LOG_LINES) : [];
     details.hidden = tail.length === 0;
@@ -26,7 +27,20 @@ export function outcomeView(feed, log) {
   return { element: note, update };
 }
 
-function outcomeInWords({ state, status }) {
+/** Write the text, with the name of a run in it as a link; a text that is there already is left alone. */
+function write(sentence, text, run) {
+  if (sentence.textContent === text) return;
+  const at = run ? text.indexOf(run) : -1;
+  if (at < 0) sentence.textContent = text;
+  else sentence.replaceChildren(text.slice(0, at), runLink(run), text.slice(at + run.length));
+}
+
+function outcomeInWords(feed) {
+  const left = feed.isOver ? leftInWords(feed.status.exit) : "";
+  return [howItStands(feed), left].filter(Boolean).join(" ");
+}
+
+function howItStands({ state, status }) {
   const ended = status?.exit;
   const message = status?.message ?? "";
   switch (state) {
@@ -47,10 +61,23 @@ function outcomeInWords({ state, status }) {
   }
 }
 
+/** What of the run survived even the kill; after a stop by force, that nothing did. */
+function leftInWords(ended) {
+  const processes = (ended?.left ?? []).map((pid) => fill(texts.outcomes.process, { pid }));
+  if (processes.length) return fill(texts.outcomes.left, { processes: processes.join(", ") });
+  return ["terminated", "killed"].includes(ended?.how) ? texts.outcomes.memoryFree : "";
+}
+
 function reasonOfExit(ended) {
   const why = /^not started: (.*)$/.exec(ended?.how ?? "")?.[1];
   if (why) return fill(texts.outcomes.notStarted, { why });
   return ended?.code ? fill(texts.outcomes.failedWithCode, { code: ended.code }) : texts.outcomes.failed;
+}
+
+/** The run because of which this one was not started, unless it is gone: "not started: NAME is failed". */
+function neededRun(ended) {
+  const [, run, state] = /^not started: (.*) is (\w+)$/.exec(ended?.how ?? "") ?? [];
+  return state === "gone" ? undefined : run;
 }
 
 function sentenceOf(text) {

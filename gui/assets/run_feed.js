@@ -4,7 +4,8 @@ const RETRY_MS = 3000;
 const OVER = ["finished", "stopped", "failed", "crashed"];
 
 /**
- * Follows the current run. Fields, each undefined before the first event:
+ * Follows the current run, or one that was chosen. Fields, each undefined before the first event:
+ *   chosen  folder name of the run that was chosen, "" while the current one is followed
  *   run     {run: folder name, kind, name}, or null if there is none
  *   status  state, stop_requested, exit and all of status.json
  *   series  the metrics, see Series
@@ -12,8 +13,9 @@ const OVER = ["finished", "stopped", "failed", "crashed"];
  * Listeners are told what changed: "run", "status", "metrics", "log" (with the new text), "connection".
  */
 export class RunFeed {
-  constructor(address) {
+  constructor(address, { chosen = "" } = {}) {
     this.address = address;
+    this.chosen = chosen;
     this.connected = undefined;
     this.listeners = new Map();
     this.forget(undefined);
@@ -43,14 +45,28 @@ export class RunFeed {
     if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
   }
 
+  /** Follow the run of that folder name, with "" whichever is current. */
+  follow(run) {
+    if (run === this.chosen) return;
+    this.source.close();
+    clearTimeout(this.retry);
+    this.chosen = run;
+    this.forget(undefined);
+    this.tell("run");
+    this.connect();
+  }
+
   connect() {
-    const source = new EventSource(this.address);
+    const query = this.chosen ? `?run=${encodeURIComponent(this.chosen)}` : "";
+    const source = new EventSource(this.address + query);
+    this.source = source;
     source.addEventListener("open", () => this.setConnected(true));
     source.addEventListener("error", () => {
       this.setConnected(false);
       if (source.readyState !== EventSource.CLOSED) return; // it reconnects by itself and says where it stopped
       source.close();
-      setTimeout(() => this.connect(), RETRY_MS);
+      if (this.chosen) this.follow(""); // the server knows no such run
+      else this.retry = setTimeout(() => this.connect(), RETRY_MS);
     });
     const on = (kind, receive) => source.addEventListener(kind, (event) => receive(JSON.parse(event.data)));
     on("run", (run) => {

@@ -9,7 +9,7 @@ export function stopButton(feed) {
   const question = element("span", { class: "loom-question" });
   const confirm = element("button", { type: "button", class: "loom-button loom-danger-fill", onclick: stop }, texts.stopConfirm);
   const cancel = element("button", { type: "button", class: "loom-button", onclick: close }, texts.stopCancel);
-  const asked = element("span", { class: "loom-stop-asked", role: "status" });
+  const asked = element("span", { class: "loom-stop-asked", role: "status", tabindex: -1 });
   const whole = element("div", { class: "loom-stop", onkeydown: (event) => event.key === "Escape" && close() });
   let stage = "idle";
   let run;
@@ -31,12 +31,14 @@ export function stopButton(feed) {
     stage = "asked";
     setText(asked, texts.stopAsked);
     update();
+    asked.focus(); // in place of the button, which is gone
     try {
       await feed.stop();
     } catch (error) {
       stage = "idle";
       setText(asked, fill(texts.stopFailed, { why: error.message }));
       update();
+      ask.focus();
     }
   }
 

@@ -1,16 +1,18 @@
 // The TensorBoard tab: a frame on the page's own /tensorboard/, made when the tab is first seen and kept up to date.
 
 import { isDark, onAppearanceChange } from "./appearance.js";
-import { element } from "./dom.js";
+import { element, setText } from "./dom.js";
 import { texts } from "./texts.js";
 
 const ADDRESS = "/tensorboard/";
+const LOGS_NOT_SHOWN = "/logs/not_shown";
 const RELOAD_MS = 5000; // its own automatic reload cannot be faster than 30 s
 const SETTINGS = "_tb_global_settings"; // where TensorBoard keeps its theme: "light" or "dark"
 
 /** Fill the tab; returns a function that ends it. */
 export function showTensorBoard(container) {
   let frame;
+  const missing = element("div", { class: "loom-note loom-warning", role: "status", hidden: true });
   container.replaceChildren(notice(texts.tensorboard.starting));
 
   async function start() {
@@ -22,7 +24,8 @@ export function showTensorBoard(container) {
     }
     setTheme();
     frame = element("iframe", { src: ADDRESS, title: texts.tensorboard.frame });
-    container.replaceChildren(frame);
+    container.replaceChildren(missing, frame);
+    showMissing(missing);
   }
 
   const seen = new IntersectionObserver((entries) => {
@@ -32,7 +35,9 @@ export function showTensorBoard(container) {
   });
   seen.observe(container);
   const timer = setInterval(() => {
-    if (frame && container.offsetParent && !document.hidden) reload(frame);
+    if (!frame || !container.offsetParent || document.hidden) return;
+    reload(frame);
+    showMissing(missing);
   }, RELOAD_MS);
   const endThemes = onAppearanceChange(() => {
     if (!frame) return;
@@ -54,6 +59,15 @@ async function findFailure() {
   } catch (error) {
     return error.message;
   }
+}
+
+/** Name the log folders that TensorBoard cannot be led to. */
+async function showMissing(note) {
+  const answer = await fetch(LOGS_NOT_SHOWN).catch(() => null); // that the server is gone is told elsewhere
+  if (!answer?.ok) return;
+  const folders = (await answer.json()).not_shown;
+  note.hidden = !folders.length;
+  setText(note, [texts.tensorboard.notShown, ...folders].join("\n"));
 }
 
 function reload(frame) {

@@ -28,12 +28,10 @@ export const texts = {
     cache_text_encoder_outputs: "Caching text encoder outputs",
   },
   phases: {
-    starting: "starting",
     loading: "loading",
     caching: "caching",
     training: "training",
     saving: "saving",
-    done: "done",
   },
 
   outcomes: {
@@ -42,8 +40,11 @@ export const texts = {
     stopping: "Asked to stop: it finishes its step, saves and leaves. After a minute it is terminated, then killed.",
     finished: "Finished.",
     stopped: "Stopped as asked; what was saved stays.",
-    terminated: "Stopped: it did not leave by itself and was terminated. Its memory is free.",
-    killed: "Stopped: it did not leave when terminated and was killed with all it had started. Its memory is free.",
+    terminated: "Stopped: it did not leave by itself and was terminated.",
+    killed: "Stopped: it did not leave when terminated and was killed with all it had started.",
+    memoryFree: "Its memory is free.",
+    left: "Some of it is still there and may hold memory, even though it was killed: {processes}. End it by hand, or restart the machine.",
+    process: "process {pid}",
     cancelled: "Taken out of the queue before it began.",
     failed: "Failed.",
     failedWithCode: "Failed with exit code {code}.",
@@ -60,8 +61,15 @@ export const texts = {
   stopAsked: "Stopping…",
   stopFailed: "The request did not reach the server: {why}",
 
+  chosenRun: {
+    title: "This page stays with the run {run}.",
+    back: "Show the current run",
+    tab: "Monitor", // as the page calls it
+  },
+
   search: {
     nothing: "no such option",
+    found: "{count} found; the arrow keys go to them",
   },
 
   appearance: {
@@ -101,11 +109,11 @@ export const texts = {
     noValues: "No step has reported this.",
     summary: "{what} over steps {first} to {last}: {lines}",
     summaryLine: "{name} from {start} to {end}, lowest {lowest} at step {at}",
-    keys: "Arrow keys move through the steps.",
   },
 
   log: {
     title: "Log",
+    lines: "Lines of the log",
     search: "Search log",
     follow: "follow",
     copy: "Copy",
@@ -119,8 +127,6 @@ export const texts = {
   files: {
     title: "Files",
     none: "No LoRA file has been saved yet.",
-    saved: "Saved",
-    runFolder: "Run folder",
     logFolder: "TensorBoard log",
     copy: "Copy path",
     copied: "Copied",
@@ -131,6 +137,7 @@ export const texts = {
     failed: "TensorBoard does not start.",
     retry: "Try again",
     frame: "TensorBoard",
+    notShown: "The logs of some runs lie elsewhere and cannot be linked into workspace/logs; open them with tensorboard --logdir:",
   },
 };
 

@@ -152,6 +152,9 @@ def test_the_tabs_of_the_curves_show_rates_and_norms_and_keys_read_single_steps(
     plot.focus()
     plot.press("End")
     plot.press("ArrowLeft")
+    expect(plot).to_have_role("slider")
+    expect(plot).to_have_attribute("aria-valuenow", "959")
+    expect(plot).to_have_attribute("aria-valuetext", f"step 959, average {average_loss_at(959):.4f}")
     expect(monitor.locator(".loom-plot-tip")).to_have_text(f"step 959average {average_loss_at(959):.4f}")
     plot.blur()
     expect(monitor.locator(".loom-plot-tip")).to_be_hidden()
@@ -198,8 +201,12 @@ def test_the_log_is_searched_followed_and_held(page, address, training):
     expect(log_rows(monitor)).to_have_count(11)  # 77, 770 to 779
     expect(monitor.locator(".loom-log-matches")).to_have_text("11 of 1,002 lines")
     expect(rows.locator("mark").last).to_have_text("line 77")
+    spoken = monitor.locator(".loom-log [role=status]")
+    expect(spoken).to_have_text("11 of 1,002 lines")
     training.log("line 7777\nnot this one\n")
     expect(log_rows(monitor)).to_have_count(12)
+    expect(monitor.locator(".loom-log-matches")).to_have_text("12 of 1,004 lines")
+    expect(spoken).to_have_text("11 of 1,002 lines")  # said when it was searched, not at every new line
     monitor.get_by_label("Search log").fill("")
     expect(log_rows(monitor).nth(1)).to_have_text("line 1")
 
@@ -228,6 +235,7 @@ def test_stop_asks_in_place_and_tells_that_it_was_asked(page, address, training,
     screenshot("stop_question")
     stop.get_by_role("button", name="Stop", exact=True).click()
     expect(stop).to_have_text("Stopping…")
+    expect(stop.get_by_text("Stopping…")).to_be_focused()
     training.wait()
     training.end("stopped", message="stopped after step 960 of 1600; saved a.safetensors")
     expect(monitor.locator(".loom-outcome p")).to_have_text("Stopped after step 960 of 1600; saved a.safetensors.")
@@ -264,6 +272,46 @@ def test_a_run_that_never_spoke_is_told_by_its_exit_code(page, address, new_run)
     outcome = open_monitor(page, address).locator(".loom-outcome")
     expect(outcome.locator("p")).to_have_text("Failed with exit code 3.")
     expect(outcome.locator("pre")).to_have_text("no module named torch")
+
+
+def test_after_a_stop_by_force_its_memory_is_called_free_only_if_nothing_is_left(page, address, training, new_run):
+    training.end(code=-9, how="killed")
+    outcome = open_monitor(page, address).locator(".loom-outcome p")
+    expect(outcome).to_contain_text("killed with all it had started. Its memory is free.")
+    stubborn = new_run()
+    stubborn.start()
+    stubborn.end(code=-9, how="killed", left=(4711, 4712))
+    expect(outcome).to_contain_text("may hold memory, even though it was killed: process 4711, process 4712.")
+    expect(outcome).not_to_contain_text("Its memory is free")
+
+
+def test_the_run_because_of_which_another_did_not_start_is_a_link_and_there_is_a_way_back(page, address, new_run):
+    needed, waiting = new_run(name="caching", kind="cache_latents"), new_run(name="after_it")
+    needed.start()
+    needed.end("failed", code=1, message="no such folder")
+    waiting.end(code=None, how=f"not started: {needed.folder.name} is failed")
+    monitor = open_monitor(page, address)
+    expect(monitor.locator(".loom-outcome p")).to_have_text(f"Not started: {needed.folder.name} is failed.")
+    monitor.get_by_role("link", name=needed.folder.name).click()
+    expect(page).to_have_url(f"{address}?run={needed.folder.name}")
+    expect(monitor.get_by_role("heading", name="caching")).to_be_visible()
+    expect(monitor.locator(".loom-outcome p")).to_have_text("no such folder")
+    page.go_back()
+    expect(monitor.get_by_role("heading", name="after_it")).to_be_visible()
+    page.go_forward()
+    page.reload()  # the address alone shows the run
+    expect(monitor.get_by_role("heading", name="caching")).to_be_visible()
+    expect(monitor).to_contain_text("This page stays with the run")
+    monitor.get_by_role("link", name="Show the current run").click()
+    expect(monitor.get_by_role("heading", name="after_it")).to_be_visible()
+    expect(page).to_have_url(address)
+    expect(monitor.get_by_role("link", name="Show the current run")).to_be_hidden()
+
+
+def test_an_address_with_a_run_that_does_not_exist_shows_the_current_one(page, address, training):
+    monitor = open_monitor(page, f"{address}?run=bogus")
+    expect(monitor.get_by_role("heading", name="motion_test")).to_be_visible()
+    expect(monitor.get_by_role("link", name="Show the current run")).to_be_hidden()
 
 
 def test_a_killed_process_is_told_as_a_crash(page, address, training):

@@ -14,6 +14,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from tests.browser.servers import running_page
 from tests.browser.tensorboard_chart import wait_for_curve
+from tests.browser.written_run import WrittenRun
 
 A_LONG_WAIT_MS = 120_000  # TensorBoard starts in 2 s, on a busy machine in many
 
@@ -83,3 +84,12 @@ def test_the_frame_is_as_dark_as_the_page(open_page, address, log, screenshot):
     expect(frame.locator("body.dark-mode")).to_be_visible()
     wait_for_curve(frame.locator("card-view").first)
     screenshot("tensorboard_dark", page)
+
+
+def test_logs_that_it_cannot_be_led_to_are_named(page, address, log, workspace, tmp_path):
+    run = WrittenRun(workspace)
+    run.start(log_folder=str(tmp_path))
+    run.end("finished")
+    (workspace / "logs" / run.folder.name).mkdir(parents=True)  # stands where the link would be
+    open_tensorboard(page, address)
+    expect(page.locator("#loom-tensorboard .loom-note")).to_contain_text(str(tmp_path), timeout=A_LONG_WAIT_MS)

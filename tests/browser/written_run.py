@@ -72,12 +72,15 @@ class WrittenRun:
         with self.folder.log_file.open("ab") as file:
             file.write(text.encode())
 
-    def end(self, outcome: str = "", *, code: int | None = 0, how: str = "", message: str = "") -> None:
-        """End the run, as the trainer (outcome, message) and the queue worker (code, how) record it."""
+    def end(
+        self, outcome: str = "", *, code: int | None = 0, how: str = "", message: str = "", left: tuple[int, ...] = ()
+    ) -> None:
+        """End the run, as the trainer (outcome, message) and the queue worker (code, how, left) record it."""
         if outcome:
             self.report(outcome=outcome, message=message)
         self.kill()
-        write_json(self.folder.exit_file, {"code": code, "how": how, "at": time.time()})
+        survivors = {"left": list(left)} if left else {}
+        write_json(self.folder.exit_file, {"code": code, "how": how, "at": time.time(), **survivors})
 
     def wait(self) -> None:
         """Wait until the process has left."""
