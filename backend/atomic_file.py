@@ -1,4 +1,4 @@
-"""Write a file so that a reader, or a crash, never meets half of it."""
+"""Write a file so that a reader, or a crash, never meets half of it, and read one that is being replaced."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-_PATIENCE_S = 2.0
+_IS_SHARING_REFUSED = sys.platform == "win32"  # where a file that another process has open may refuse to be used
+_WRITE_PATIENCE_S = 2.0 if _IS_SHARING_REFUSED else 0.0
+_READ_PATIENCE_S = 0.1 if _IS_SHARING_REFUSED else 0.0
 _PAUSE_S = 0.02
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -24,32 +29,37 @@ def replaced(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         yield temporary
-        _move(temporary, path)
+        patiently(lambda: temporary.replace(path), patience_s=_WRITE_PATIENCE_S)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text as it stands, whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write UTF-8 text as it stands, whole or not at all. durable: as for `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"), durable=durable)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all; it is on the disk when this returns."""
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file, whole or not at all. durable: it is on the disk when this returns, and outlives a power failure."""
     with replaced(path) as temporary, temporary.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
 
 
-def _move(temporary: Path, path: Path) -> None:
-    """Put a file in the place of another; tried again where a reader that has it open prevents it, as on Windows."""
-    end = time.monotonic() + _PATIENCE_S
+def read_text(path: Path) -> str:
+    """The UTF-8 text of a file that another process may be replacing."""
+    return patiently(lambda: path.read_text(encoding="utf-8"), patience_s=_READ_PATIENCE_S)
+
+
+def patiently(action: Callable[[], T], *, patience_s: float) -> T:
+    """What the action returns; on PermissionError it is tried again for that long, then the error is raised."""
+    end = time.monotonic() + patience_s
     while True:
         try:
-            temporary.replace(path)
-            return
+            return action()
         except PermissionError:
-            if sys.platform != "win32" or time.monotonic() > end:
+            if time.monotonic() >= end:
                 raise
         time.sleep(_PAUSE_S)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from backend.atomic_file import write_text
+from backend.atomic_file import read_text, write_text
 from backend.runs.process import ProcessMark
 
 Phase = Literal["starting", "loading", "caching", "training", "saving", "done"]
@@ -19,7 +21,10 @@ Outcome = Literal["", "finished", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run stands. Steps are optimizer steps of a training, items of a caching; times are in seconds."""
+    """Where a run stands. Steps are optimizer steps of a training, items of a caching; times are in seconds.
+
+    exit_code: what the run's command ends with, told with the outcome where a launcher would make 1 of it.
+    """
 
     phase: Phase = "starting"
     step: int = 0
@@ -32,6 +37,7 @@ class Status:
     time_left_s: float | None = None
     message: str = ""
     outcome: Outcome = ""
+    exit_code: int | None = None
     files: tuple[str, ...] = ()
     log_folder: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -52,19 +58,22 @@ def read_status(path: Path) -> Status | None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None if the file is missing or not whole."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_text(path))
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
 
 
-def write_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Write an object as JSON, all or nothing."""
-    write_text(path, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+def write_json(path: Path, record: Mapping[str, Any], *, durable: bool = True) -> None:
+    """Write an object as JSON, all or nothing. durable: it outlives a power failure."""
+    write_text(path, json.dumps(record, ensure_ascii=False, indent=1) + "\n", durable=durable)
 
 
 class Reporter:
-    """The one writer of a run's status and metrics. Without a folder it only keeps the status."""
+    """The one writer of a run's status and metrics. Without a folder it only keeps the status.
+
+    A run goes on though they cannot be written (a full disk, say): that is told once on stderr.
+    """
 
     FOLDER_VARIABLE = "LORALOOM_RUN"
     """The environment variable that tells a command the folder of the run it is."""
@@ -77,6 +86,7 @@ class Reporter:
         now = time.time()
         self.status = Status(process=ProcessMark.of(os.getpid()).record(), started=now, updated=now)
         self._written = 0.0
+        self._told_of_error = False
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -101,15 +111,29 @@ class Reporter:
 
     def add_metrics(self, **values: Any) -> None:
         """Append one line to metrics.jsonl."""
-        if self.folder is not None:
-            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8", newline="\n") as file:
-                file.write(json.dumps({**values, "time": time.time()}) + "\n")
+        if self.folder is None:
+            return
+        line = json.dumps({**values, "time": time.time()}) + "\n"
+        with self._told_errors(), (self.folder / "metrics.jsonl").open("a", encoding="utf-8", newline="\n") as file:
+            file.write(line)
 
     def is_requested(self, name: str) -> bool:
-        """Whether somebody asked for this (stop, save) since the run began."""
+        """Whether somebody asked the run for this, with `RunFolder.request`."""
         return self.folder is not None and (self.folder / "requests" / name).exists()
 
     def _write(self) -> None:
         self._written = time.monotonic()
-        if self.folder is not None:
-            write_json(self.folder / "status.json", asdict(self.status))
+        if self.folder is None:
+            return
+        with self._told_errors():  # not durable: waiting for the disk twice a second would slow the training
+            write_json(self.folder / "status.json", asdict(self.status), durable=False)
+
+    @contextlib.contextmanager
+    def _told_errors(self) -> Iterator[None]:
+        """Errors of writing inside are told, the first of them, and not raised."""
+        try:
+            yield
+        except OSError as error:
+            if not self._told_of_error:
+                self._told_of_error = True
+                print(f"warning: the run goes on, but it cannot be told here: {error}", file=sys.stderr, flush=True)

@@ -53,12 +53,27 @@ def test_metrics_are_one_line_a_step(tmp_path):
     assert lines[0]["time"] <= lines[1]["time"]
 
 
+def test_a_status_and_metrics_that_cannot_be_written_are_told_once_and_do_not_end_the_run(tmp_path, capsys):
+    (tmp_path / "status.json").mkdir()
+    (tmp_path / "metrics.jsonl").mkdir()
+    reporter = Reporter(tmp_path)
+    reporter.update(phase="training")
+    for step in range(3):
+        reporter.add_metrics(step=step)
+    reporter.update(phase="done", outcome="finished")
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("warning: the run goes on") and "status.json" in told
+    (tmp_path / "status.json").rmdir()
+    reporter.update(phase="training")
+    assert read_status(tmp_path / "status.json").phase == "training"
+
+
 def test_requests_are_files(tmp_path):
     reporter = Reporter(tmp_path)
     assert not reporter.is_requested("stop")
     (tmp_path / "requests").mkdir()
     (tmp_path / "requests" / "stop").touch()
-    assert reporter.is_requested("stop") and not reporter.is_requested("save")
+    assert reporter.is_requested("stop") and not reporter.is_requested("something else")
 
 
 def test_without_a_folder_nothing_is_written_and_nothing_requested(tmp_path, monkeypatch):
