@@ -17,7 +17,7 @@ from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.config.schema import GROUPS
 from backend.config.toml_file import read_configuration
-from backend.errors import StoppedByUser, UserError
+from backend.errors import OptionError, StoppedByUser, UserError
 from backend.runs.folder import RunFolder, RunState
 from backend.runs.log_file import LogFollower
 from backend.runs.queue import run_job
@@ -45,6 +45,9 @@ def follow(run: RunFolder) -> int:
         signal.signal(signal.SIGINT, previous)
     if run.state() is RunState.STOPPED:
         return StoppedByUser.exit_code
+    status = run.status()
+    if status is not None and status.exit_code is not None:  # the launcher makes 1 of all but 0
+        return status.exit_code
     return 1 if code is None else code
 
 
@@ -64,18 +67,20 @@ def _train_and_report(run: RunFolder) -> None:
     try:
         _train(read_configuration(run.config_file), run, reporter)
     except StoppedByUser as stopped:
-        reporter.update(outcome="stopped", message=str(stopped))
+        reporter.update(outcome="stopped", message=str(stopped), exit_code=stopped.exit_code)
         raise
     except UserError as error:
-        reporter.update(outcome="failed", message=str(error))
+        reporter.update(outcome="failed", message=str(error), exit_code=error.exit_code)
         raise
     except BaseException as error:
-        reporter.update(outcome="failed", message=traceback.format_exception_only(error)[-1].strip())
+        message = traceback.format_exception_only(error)[-1].strip()
+        reporter.update(outcome="failed", message=message, exit_code=1)
         raise
-    reporter.update(outcome="finished")
+    reporter.update(outcome="finished", exit_code=0)
 
 
 def _train(configuration: Configuration, run: RunFolder, reporter: Reporter) -> None:
+    _refuse_to_overwrite(configuration)
     from backend.commands.assembly import assemble_trainer  # torch and accelerate take seconds to import
 
     trainer = assemble_trainer(configuration, run=run, reporter=reporter)
@@ -83,6 +88,14 @@ def _train(configuration: Configuration, run: RunFolder, reporter: Reporter) -> 
         trainer.train()
     finally:
         trainer.trackers.close()
+
+
+def _refuse_to_overwrite(configuration: Configuration) -> None:
+    """Raise OptionError if the final file is there: a run may have made it since this one was put into the queue."""
+    saving = configuration.saving
+    path = Path(saving.output_dir or "", f"{saving.output_name}.safetensors")
+    if saving.output_dir and path.exists():
+        raise OptionError(f"{path}: exists already", hint="choose another output_name or output_dir")
 
 
 def run_as_trainer(arguments: list[str]) -> int:

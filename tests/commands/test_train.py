@@ -1,19 +1,23 @@
 """`python -m backend train`: the command, accelerate's launcher and the trainer, as they are called."""
 
 import json
+import sys
 from pathlib import Path
 
 import filelock
+import psutil
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from backend.commands.train import train
+from backend.config.configuration import Configuration
 from backend.config.toml_file import read_configuration
-from backend.errors import UserError
+from backend.errors import OptionError, UserError
 from backend.networks.files import load_lora
 from backend.runs.folder import RunState
-from tests.commands.tiny_project import interrupt, make_project, processes_of, wait_for_step
+from backend.runs.training_job import submit_training
+from tests.commands.tiny_project import TRANSFORMER, interrupt, make_project, processes_of, wait_for_step
 
 LEARN = ("--learning_rate", "1e-2", "--network_alpha", "2")
 SCHEDULE = ("--max_train_epochs", "2", "--gradient_accumulation_steps", "2", "--save_every_n_steps", "3")
@@ -104,6 +108,30 @@ def test_ctrl_c_saves_a_checkpoint_ends_with_130_and_leaves_no_process(project):
     assert processes_of(project) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_trainer_that_is_killed_crashed_and_leaves_no_process(project):
+    command = project.start_training("--max_train_steps", "100000", "--output_name", "killed")
+    run = wait_for_step(project, 2, output_name="killed")
+    psutil.Process(int(run.status().process["pid"])).kill()
+    output, _ = command.communicate()
+    assert command.returncode == 1, output
+    assert run.state() is RunState.CRASHED
+    assert processes_of(project) == []
+
+
+def test_a_queued_training_does_not_overwrite_the_file_of_one_before_it(project, tmp_path):
+    options = {"dit": str(TRANSFORMER), "dataset_config": str(project.dataset_file), "output_dir": str(tmp_path)}
+    configuration = Configuration.from_values({**options, "output_name": "twice", "max_train_steps": 1})
+    first, second = (submit_training(configuration, workspace=project.workspace) for _ in range(2))
+    (tmp_path / "twice.safetensors").write_bytes(b"of the first")
+    with pytest.raises(OptionError, match=r"twice\.safetensors: exists already"):
+        train(second)
+    assert second.status().outcome == "failed" and "exists already" in second.status().message
+    assert (tmp_path / "twice.safetensors").read_bytes() == b"of the first"
+    assert list(tmp_path.iterdir()) == [tmp_path / "twice.safetensors"]
+    assert first.status() is None
+
+
 def test_one_run_is_not_trained_by_two_processes(finished):
     with filelock.FileLock(finished.lock_file), pytest.raises(UserError, match="another process trains this run"):
         train(finished)
@@ -137,11 +165,18 @@ def test_a_weights_file_of_another_kind_fails_the_run_and_is_named(project, tmp_
     other = tmp_path / "other.pt"
     torch.save({"module": {"encoder.conv_in.conv.weight": torch.zeros(2)}}, other)
     done = project.train("--dit", str(other))
-    assert done.returncode == 1
+    assert done.returncode == 2
     run = project.newest_run()
-    assert run.state() is RunState.FAILED
+    assert run.state() is RunState.FAILED and run.status().exit_code == 2
     assert f"{other}: not a HunyuanVideo transformer" in run.status().message
     assert "Traceback" not in run.log_file.read_text(encoding="utf-8")
+
+
+def test_an_argument_that_the_optimizer_does_not_take_is_told_before_the_model_is_loaded(project):
+    assert project.train("--optimizer_args", "momentum=0.9").returncode != 0
+    run = project.newest_run()
+    assert "adamw does not take {'momentum': 0.9}" in run.status().message
+    assert "base:" not in run.log_file.read_text(encoding="utf-8")
 
 
 def test_wrong_input_makes_no_run_and_ends_with_2_and_a_line_for_each_mistake(project):
