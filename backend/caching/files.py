@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,13 +12,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from backend.atomic_file import replaced
+from backend.dataset.cached import TEXT_PARTS, tensor_name, text_problem
 from backend.errors import DatasetError, UserError
 
 _ARCHITECTURE = "hunyuan_video"
 _FORMAT_VERSION = "1.0.1"
 _HEADER_MULTIPLE = 256  # the tensors then begin at an address that a device can map
-_TEXT_PARTS = {"llm": {"llm", "llm_mask"}, "clipL": {"clipL"}}  # what the training step needs of each encoder
-_DTYPE_SUFFIX = re.compile(r"_(float\d+|bfloat16|float8_\w+)$")
 _STORED_TYPES = {
     torch.float16: "F16",
     torch.bfloat16: "BF16",
@@ -72,42 +70,10 @@ def read_latents(path: Path) -> Tensor:
 
 def read_text(path: Path) -> dict[str, Tensor]:
     """llm (256, D), llm_mask (256,), clipL (D,) and, where stored, clipL_mask (77,); DatasetError if one is missing."""
-    tensors = {_logical_name(name): tensor for name, tensor in _read(path)[0].items()}
-    missing = sorted(set().union(*_TEXT_PARTS.values()) - set(tensors))
-    if missing:
+    tensors = {tensor_name(name): tensor for name, tensor in _read(path)[0].items()}
+    if missing := [name for names in TEXT_PARTS.values() for name in names if name not in tensors]:
         raise DatasetError(f"{path}: {', '.join(missing)} missing", hint="cache the text encoder outputs again")
     return tensors
-
-
-def stored_latent_shape(path: Path) -> tuple[int, ...] | None:
-    """The shape of the latents that a file holds; None if there is no file, it is damaged or holds something else."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 (not a dict)
-                if name.startswith("latents_"):
-                    return tuple(file.get_slice(name).get_shape())
-    except (SafetensorError, OSError):
-        pass  # made anew like one that is not there
-    return None
-
-
-def stored_text_parts(path: Path) -> frozenset[str]:
-    """Which of "llm" and "clipL" a text file holds; empty if there is no file or it is damaged."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = {_logical_name(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError):
-        return frozenset()
-    return frozenset(part for part, needed in _TEXT_PARTS.items() if needed <= names)
-
-
-def stored_caption(path: Path) -> str | None:
-    """The caption that a text file was made from; None if there is no file or it does not tell."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return (file.metadata() or {}).get("caption1")
-    except (SafetensorError, OSError):
-        return None
 
 
 def _merge(path: Path, tensors: dict[str, Tensor], *, caption: str) -> None:
@@ -116,10 +82,10 @@ def _merge(path: Path, tensors: dict[str, Tensor], *, caption: str) -> None:
     Each encoder writes in its own pass; the other's tensors stay unless they were made from another caption.
     """
     metadata: dict[str, str] = {}
-    if path.is_file() and stored_text_parts(path) and stored_caption(path) in (caption, None):
+    if any(text_problem(path, caption=caption, parts=[part]) is None for part in TEXT_PARTS):
         kept, metadata = _read(path)
-        replaced = {_logical_name(name) for name in tensors}
-        tensors = tensors | {name: kept[name] for name in kept if _logical_name(name) not in replaced}
+        replaced = {tensor_name(name) for name in tensors}
+        tensors = tensors | {name: kept[name] for name in kept if tensor_name(name) not in replaced}
     wanted = {"architecture": _ARCHITECTURE, "caption1": caption, "format_version": _FORMAT_VERSION}
     _write(path, tensors, metadata={**wanted, **metadata, **wanted})
 
@@ -172,7 +138,3 @@ def _without_nan(tensor: Tensor, path: Path) -> Tensor:
 
 def _dtype_name(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _logical_name(name: str) -> str:
-    return _DTYPE_SUFFIX.sub("", name)

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKLHunyuanVideo
 
-from backend.caching.files import stored_latent_shape, write_latent_cache
+from backend.caching.files import write_latent_cache
 from backend.caching.progress import Progress, ignore_progress
 from backend.config.dataset_models import DatasetFile, ImageDataset, VideoDataset
+from backend.dataset.cached import latent_problem
 from backend.dataset.expected import ExpectedItem, expected_items
-from backend.dataset.items import find_items, usable_items
-from backend.dataset.media_files import clip_size, image_size
 from backend.dataset.pixels import fit_to_bucket, read_image, read_windows
 from backend.errors import DatasetError, Problem, UserError
 from backend.models.hunyuan_video.vae import encode, normalize_pixels
-
-_LATENT_CHANNELS = 16
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class PendingLatents:
 
 @dataclass(frozen=True)
 class LatentWork:
-    """What caching has to do. problems: errors for media that cannot be read, warnings for others that are left out."""
+    """What caching has to do. problems: warnings about media that are left out."""
 
     pending: tuple[PendingLatents, ...]
     existing_count: int
@@ -43,6 +40,10 @@ class LatentWork:
     @property
     def pending_count(self) -> int:
         return sum(len(each.items) for each in self.pending)
+
+    def count_cached(self) -> int:
+        """How many items are cached by now."""
+        return self.existing_count + sum(_is_cached(item) for each in self.pending for item in each.items)
 
 
 def find_latent_work(dataset_file: DatasetFile, *, skip_existing: bool) -> LatentWork:
@@ -54,10 +55,9 @@ def find_latent_work(dataset_file: DatasetFile, *, skip_existing: bool) -> Laten
     pending, problems, existing_count = [], [], 0
     for dataset in dataset_file.datasets:
         items, found = expected_items(dataset)
-        unreadable = {problem.message: problem for problem in _unreadable_media(dataset, items)}
         wanted = tuple(item for item in items if not (skip_existing and _is_cached(item)))
         pending.append(PendingLatents(dataset, wanted))
-        problems += [unreadable.get(problem.message, problem) for problem in found]
+        problems += found
         existing_count += len(items) - len(wanted)
     return LatentWork(tuple(pending), existing_count, tuple(problems))
 
@@ -70,7 +70,7 @@ def cache_latents(
     seed: int = 0,
     progress: Progress = ignore_progress,
 ) -> list[Problem]:
-    """Encode and write every pending item; what could not be read is told and does not stop the others.
+    """Encode and write every pending item; the warnings returned name what could not be read.
 
     batch_size: None for that of each dataset. seed: the posterior is sampled with a generator seeded from this and the
     cache's file name, so the same item always gives the same latents. Raises UserError if the memory is not enough.
@@ -93,22 +93,8 @@ class _LoadedItem:
     frames: np.ndarray
 
 
-def _unreadable_media(dataset: ImageDataset | VideoDataset, items: Sequence[ExpectedItem]) -> Iterator[Problem]:
-    """An error for each damaged file among those that gave no item; to training they are merely absent."""
-    expected = {item.media.path for item in items}
-    size_of = image_size if dataset.kind == "image" else clip_size
-    for media in usable_items(find_items(dataset))[0]:
-        if media.path not in expected:
-            try:
-                size_of(media.path)
-            except DatasetError as error:
-                yield from error.problems
-
-
 def _is_cached(item: ExpectedItem) -> bool:
-    width, height = (side // 8 for side in item.bucket)
-    frames = ((item.frame_count or 1) - 1) // 4 + 1
-    return stored_latent_shape(item.latent_path) == (_LATENT_CHANNELS, frames, height, width)
+    return latent_problem(item.latent_path, bucket=item.bucket, frame_count=item.frame_count) is None
 
 
 def _batches(pending: PendingLatents, batch_size: int, problems: list[Problem]) -> Iterator[list[_LoadedItem]]:
@@ -128,7 +114,7 @@ def _load(pending: PendingLatents, problems: list[Problem]) -> Iterator[_LoadedI
         try:
             yield from _load_medium(items, pending.dataset)
         except DatasetError as error:
-            problems += error.problems
+            problems += [replace(problem, severity="warning") for problem in error.problems]
 
 
 def _load_medium(items: Sequence[ExpectedItem], dataset: ImageDataset | VideoDataset) -> Iterator[_LoadedItem]:
@@ -151,7 +137,7 @@ def _encode_and_write(vae: AutoencoderKLHunyuanVideo, batch: Sequence[_LoadedIte
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"not enough memory to encode {_described(batch)}",
-            hint="lower batch_size, resolution or target_frames, or encode in tiles",
+            hint="lower batch_size, resolution or target_frames",
         ) from error
     for loaded, each in zip(batch, latents, strict=True):
         item = loaded.item

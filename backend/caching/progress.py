@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeAlias
 
 from tqdm import tqdm
 
-from backend.errors import Problem, StoppedByUser
+from backend.errors import Problem, StoppedByUser, UserError
 from backend.runs.status import Reporter
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -21,14 +23,22 @@ def ignore_progress(_done: int, _total: int, _text: str) -> None:
 
 
 @contextmanager
-def shown_progress(title: str, *, total: int, reporter: Reporter) -> Iterator[Progress]:
-    """A `Progress` that prints and reports; it raises StoppedByUser after the batch in which a stop was asked for."""
+def shown_progress(
+    title: str, *, total: int, reporter: Reporter, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Progress]:
+    """A `Progress` that prints and reports; it raises StoppedByUser after the batch in which a stop was asked for.
+
+    The time left follows from the speed since the pass began, which is now; clock gives seconds.
+    """
+    began = clock()
+    reporter.update(step=0, total_steps=total, message=title, time_left_s=None)
     with tqdm(desc=title, total=total, unit="item", disable=None) as bar:  # None: no bar in a log file
 
         def show(done: int, total: int, text: str) -> None:
             bar.update(done - bar.n)
             tqdm.write(f"{title} {done}/{total}: {text}", file=sys.stderr)
-            reporter.progress(done, total, text)
+            left = (clock() - began) / done * (total - done)
+            reporter.update(step=done, total_steps=total, message=text, time_left_s=left)
             if reporter.is_requested("stop"):
                 raise StoppedByUser(f"{title}: stopped after {done} of {total} items; what is cached stays")
 
@@ -46,6 +56,18 @@ def reported_outcome(reporter: Reporter) -> Iterator[None]:
         reporter.update(outcome=outcome, message=str(error))
         raise
     reporter.update(phase="done", outcome="finished")
+
+
+def report_left_out(problems: Sequence[Problem], *, cached_count: int, reporter: Reporter) -> None:
+    """Tell the run's status how many items could not be cached. problems: one for each, printed already.
+
+    cached_count: items that are cached now. Raises UserError with the problems if there is none.
+    """
+    if problems and not cached_count:
+        raise UserError.of(replace(problem, severity="error") for problem in problems)
+    if problems:
+        items = "1 item" if len(problems) == 1 else f"{len(problems)} items"
+        reporter.update(message=f"{items} could not be cached, see the log")
 
 
 def print_problems(problems: Iterable[Problem]) -> None:

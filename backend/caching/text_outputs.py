@@ -10,10 +10,11 @@ from typing import Literal
 
 from torch import Tensor
 
-from backend.caching.files import stored_caption, stored_text_parts, write_clip_cache, write_llm_cache
+from backend.caching.files import write_clip_cache, write_llm_cache
 from backend.caching.progress import Progress, ignore_progress
 from backend.config.dataset_models import DatasetFile
 from backend.dataset.cache_names import text_cache_name
+from backend.dataset.cached import text_problem
 from backend.dataset.items import find_items, usable_items
 from backend.errors import Problem
 from backend.models.hunyuan_video.text_encoders import TextEncoder, encode_clip, encode_llm
@@ -48,11 +49,7 @@ def find_captions(dataset_file: DatasetFile) -> tuple[list[CaptionedItem], list[
 
 def without_cached(captions: Sequence[CaptionedItem], part: Part) -> list[CaptionedItem]:
     """The captions whose file lacks this encoder's part, is damaged, or was made from another caption."""
-    return [
-        item
-        for item in captions
-        if part not in stored_text_parts(item.text_path) or stored_caption(item.text_path) not in (item.caption, None)
-    ]
+    return [item for item in captions if text_problem(item.text_path, caption=item.caption, parts=[part]) is not None]
 
 
 def cache_llm_outputs(

@@ -16,7 +16,8 @@ from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
 from backend.config.network_args import format_network_args, parse_assignments
 from backend.dataset.batches import BucketGroup, count_batches, epoch_batches, group_into_buckets
-from backend.dataset.cached import CachedItem, find_cached_items
+from backend.dataset.cached import CachedItem
+from backend.dataset.training_items import find_training_items
 from backend.errors import DatasetError, OptionError, StoppedByUser
 from backend.models.hunyuan_video.checkpoint import load_transformer
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
@@ -112,11 +113,11 @@ def load_data(configuration: Configuration) -> TrainingData:
     if configuration.dataset.dataset_config is None:
         raise OptionError("no dataset is chosen", hint="name its file", option="dataset_config")
     file = read_dataset_file(Path(configuration.dataset.dataset_config))
-    found = [find_cached_items(dataset) for dataset in file.datasets]
-    problems = [problem for _, own in found for problem in own]
+    training = find_training_items(file.datasets)
+    problems = [problem for each in training for problem in (*each.problems, *each.missing_problems())]
     for problem in problems:
         print(f"{problem.severity}: {problem}", flush=True)
-    groups = group_into_buckets(file.datasets, [items for items, _ in found])
+    groups = group_into_buckets(file.datasets, [each.ready for each in training])
     if not groups:
         raise DatasetError("the dataset has nothing to train on", hint="see the lines above; cache it again")
     schedule = configuration.schedule

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.caching.progress import print_problems, reported_outcome, shown_progress
+from backend.caching.progress import print_problems, report_left_out, reported_outcome, shown_progress
 from backend.commands.required import required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.dataset import read_dataset_file
-from backend.errors import UserError
+from backend.errors import Problem
 from backend.runs.status import Reporter
 
 
@@ -39,31 +39,27 @@ def run(
     device: str | None,
     batch_size: int | None,
     skip_existing: bool,
-    tile_pixels: int | None = None,
     seed: int = 0,
     reporter: Reporter,
 ) -> None:
     """Cache what is missing, or everything.
 
-    tile_pixels: side of the VAE's tiles, None to encode in one piece. Raises UserError, once all others are cached, for
-    the items that could not be read.
+    Items that cannot be read are warnings, as they are in the plan. Raises UserError if nothing at all is cached then.
     """
     import torch  # with diffusers it takes seconds to import
 
     from backend.caching.latents import cache_latents, find_latent_work
     from backend.models.devices import choose_device
-    from backend.models.hunyuan_video.vae import enable_spatial_tiling, load_vae
+    from backend.models.hunyuan_video.vae import load_vae
 
     dataset_file = read_dataset_file(dataset_config)
     work = find_latent_work(dataset_file, skip_existing=skip_existing)
-    failed = [problem for problem in work.problems if problem.severity == "error"]
-    print_problems((*dataset_file.warnings, *(problem for problem in work.problems if problem not in failed)))
+    print_problems((*dataset_file.warnings, *work.problems))
     print(f"latents: {work.pending_count} to encode, {work.existing_count} there already", flush=True)
+    unread: list[Problem] = []
     if work.pending_count:
         model = load_vae(vae, device=choose_device(device), dtype=getattr(torch, vae_dtype))
-        if tile_pixels is not None:
-            enable_spatial_tiling(model, tile_pixels=tile_pixels)
         with shown_progress("latents", total=work.pending_count, reporter=reporter) as progress:
-            failed += cache_latents(work, model, batch_size=batch_size, seed=seed, progress=progress)
-    if failed:
-        raise UserError.of(failed)
+            unread = cache_latents(work, model, batch_size=batch_size, seed=seed, progress=progress)
+    print_problems(unread)
+    report_left_out((*work.problems, *unread), cached_count=work.count_cached(), reporter=reporter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.caching.progress import print_problems, reported_outcome, shown_progress
+from backend.caching.progress import print_problems, report_left_out, reported_outcome, shown_progress
 from backend.commands.required import required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.dataset import read_dataset_file
@@ -62,5 +62,8 @@ def run(
         pending = without_cached(captions, part) if skip_existing else captions
         print(f"{part}: {len(pending)} captions to encode, {len(captions) - len(pending)} there already", flush=True)
         if pending:
+            encoder = load(path, **placed)
             with shown_progress(part, total=len(pending), reporter=reporter) as progress:
-                cache(pending, load(path, **placed), batch_size=batch_size, progress=progress)
+                cache(pending, encoder, batch_size=batch_size, progress=progress)
+            del encoder  # before the next one is loaded
+    report_left_out(problems, cached_count=len(captions), reporter=reporter)

@@ -38,8 +38,9 @@ def main(arguments: list[str]) -> int:
 def make_demo(workspace: Path, *, reporter: Reporter) -> None:
     """Make models and dataset and cache them. What is there and whole is left alone.
 
-    Files are compared with what they should hold; if one is missing or differs, nothing is known of the caches, which
-    are made anew. Raises StoppedByUser if the run is asked to stop.
+    Files are compared with what they should hold, but for captions and dataset.toml, which a user may edit; if one is
+    missing or differs, nothing is known of the caches, which are made anew. Raises StoppedByUser if the run is asked to
+    stop.
     """
     demo = DemoFolder.of(workspace)
     demo.path.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ def _write_files(demo: DemoFolder, reporter: Reporter) -> None:
     reporter.update(phase="loading", message="making the demo's models")
     wanted = dict(_files(demo))
     _stop_if_asked(reporter)
-    other = [path for path, content in wanted.items() if not _holds(path, content)]
+    other = [path for path, content in wanted.items() if not (demo.is_users_own(path) or _holds(path, content))]
     if other:
         shutil.rmtree(demo.caches, ignore_errors=True)
     for path in other:

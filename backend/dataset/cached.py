@@ -1,17 +1,18 @@
-"""Cached items: what training can see of a dataset, from the cache folder alone."""
+"""Cached items: what training can see of a dataset from the cache folder alone, and whether a cache can be used."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from backend.config.dataset_models import ImageDataset, Size, VideoDataset
+from backend.config.dataset import Dataset
+from backend.config.dataset_models import Size
 from backend.dataset.buckets import bucket_for, bucket_sizes
 from backend.dataset.cache_names import LatentCacheName, parse_latent_cache_name, text_cache_name
-from backend.dataset.expected import ExpectedItem
 from backend.dataset.windows import FrameWindow
 from backend.errors import ModelFileError, Problem
 from backend.plan.weights_header import TensorHeader, read_header
@@ -21,12 +22,11 @@ CACHE_AGAIN = "cache again"
 CACHE_LATENTS_AGAIN = "cache the latents again"
 CACHE_TEXTS_AGAIN = "cache the text encoder outputs again"
 
-LATENTS_KEY = re.compile(r"latents_\d+x\d+x\d+_\w+")
-TEXT_KEYS = {  # what training needs; the ending is the dtype
-    "llm": re.compile(r"llm_(?!mask$)\w+"),
-    "llm_mask": re.compile(r"llm_mask"),
-    "clipL": re.compile(r"clipL_(?!mask$)\w+"),
-}
+TEXT_PARTS = {"llm": ("llm", "llm_mask"), "clipL": ("clipL",)}
+"""The text encoders, and the tensors of each that training needs; a text cache holds each in one dtype."""
+
+_LATENTS_KEY = re.compile(r"latents_\d+x\d+x\d+_\w+")
+_DTYPE_ENDING = re.compile(r"_(float\d+|bfloat16|float8_\w+)$")
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,20 @@ class CachedItem:
     frame_count: int | None
 
 
-def find_cached_items(dataset: ImageDataset | VideoDataset) -> tuple[list[CachedItem], list[Problem]]:
+def find_cached_items(dataset: Dataset) -> tuple[list[CachedItem], list[Problem]]:
     """Every item that can be trained on, by stem and window, and a warning for each cache that cannot be used.
 
     The media need not be there. An error among the problems says that there is nothing to train on.
     """
     folder = dataset.cache_folder
-    latents = _latent_files(folder, dataset)
-    text_problems = {stem: _text_problem(folder / text_cache_name(stem)) for stem in {name.stem for _, name in latents}}
+    latents = _without_replaced(latent_files(dataset), dataset)
+    text_problems = {stem: text_problem(folder / text_cache_name(stem)) for stem in {name.stem for _, name in latents}}
     items, problems = [], []
     for path, name in latents:
         bucket = _trained_bucket(name, dataset)
-        problem = _latent_problem(path, name, bucket) or text_problems[name.stem]
+        frame_count = name.window.count if name.window else None
+        problem = latent_problem(path, bucket=bucket, frame_count=frame_count) or text_problems[name.stem]
         if problem is None:
-            frame_count = name.window.count if name.window else None
             items.append(CachedItem(name.stem, path, folder / text_cache_name(name.stem), bucket, frame_count))
         elif problem not in problems:  # windows of a clip share its text cache
             problems.append(problem)
@@ -66,33 +66,69 @@ def find_cached_items(dataset: ImageDataset | VideoDataset) -> tuple[list[Cached
     return items, problems
 
 
-def compare_caches(expected: Iterable[ExpectedItem], cached: Iterable[CachedItem]) -> list[Problem]:
-    """Warnings about items that are not cached, and about caches of items that are no longer there."""
-    wanted = {item.latent_path for item in expected}
-    present = {item.latent_path for item in cached}
-    problems = []
-    if missing := sorted(path.name for path in wanted - present):
-        problems.append(_problem(f"not cached, or not usable: {_listed(missing, len(wanted))}", CACHE_AGAIN))
-    if foreign := sorted(path.name for path in present - wanted):
-        hint = "delete these files, or they are trained on as well"
-        problems.append(_problem(f"cached, but not in the dataset: {_listed(foreign, len(present))}", hint))
-    return problems
-
-
-def _listed(names: list[str], total: int) -> str:
-    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-    return f"{len(names)} of {total}: {shown}"
-
-
-def _latent_files(folder: Path, dataset: ImageDataset | VideoDataset) -> list[tuple[Path, LatentCacheName]]:
-    """The latent caches of this kind in the folder, by stem and window."""
+def latent_files(dataset: Dataset) -> list[tuple[Path, LatentCacheName]]:
+    """The files of the cache folder that are named like latent caches of this kind, by stem and window."""
+    folder = dataset.cache_folder
     if not folder.is_dir():
         return []
     parsed = ((path, parse_latent_cache_name(path.name, dataset.kind)) for path in folder.iterdir())
-    latents = sorted(((path, name) for path, name in parsed if name is not None), key=_order)
+    return sorted(((path, name) for path, name in parsed if name is not None), key=_order)
+
+
+def latent_problem(path: Path, *, bucket: Size, frame_count: int | None) -> Problem | None:
+    """Why a latent cache cannot be used, None if it can. Only its header is read.
+
+    bucket: (width, height) in pixels. frame_count: in pixels, None for a picture.
+    """
+    tensors, _, problem = _header(path)
+    if problem is not None:
+        return problem
+    shapes = [tensor.shape for key, tensor in tensors.items() if _LATENTS_KEY.fullmatch(key)]
+    if len(shapes) != 1:
+        return _problem(f"{path}: {len(shapes)} tensors of latents, but one is wanted", CACHE_LATENTS_AGAIN)
+    wanted = (LATENT_CHANNELS, ((frame_count or 1) - 1) // 4 + 1, bucket[1] // 8, bucket[0] // 8)
+    if shapes[0] == wanted:
+        return None
+    return _problem(
+        f"{path}: latents of shape {list(shapes[0])}, but {bucket[0]}x{bucket[1]} pixels need {list(wanted)}",
+        CACHE_LATENTS_AGAIN,
+    )
+
+
+def text_problem(
+    path: Path, *, caption: str | None = None, parts: Collection[str] = tuple(TEXT_PARTS)
+) -> Problem | None:
+    """Why these parts of a text cache cannot be used, None if they can. Only its header is read.
+
+    caption: what they must have been made from, None if that is not known. A cache that does not tell fits any.
+    """
+    if not path.is_file():
+        return _problem(f"{path}: no such text cache", CACHE_TEXTS_AGAIN)
+    tensors, metadata, problem = _header(path)
+    if problem is not None:
+        return problem
+    found = Counter(map(tensor_name, tensors))
+    wanted = [name for part in parts for name in TEXT_PARTS[part]]
+    if missing := [name for name in wanted if found[name] == 0]:
+        return _problem(f"{path}: without {', '.join(missing)}", CACHE_TEXTS_AGAIN)
+    if twice := [name for name in wanted if found[name] > 1]:
+        return _problem(f"{path}: {', '.join(twice)} in more than one dtype", CACHE_TEXTS_AGAIN)
+    if caption is not None and metadata.get("caption1", caption).strip() != caption.strip():
+        return _problem(f"{path}: caption changed since it was cached", CACHE_TEXTS_AGAIN)
+    return None
+
+
+def tensor_name(key: str) -> str:
+    """The name of a tensor in a text cache, which is its key without the dtype: llm for llm_float16."""
+    return _DTYPE_ENDING.sub("", key)
+
+
+def _without_replaced(
+    latents: list[tuple[Path, LatentCacheName]], dataset: Dataset
+) -> list[tuple[Path, LatentCacheName]]:
+    """A window cached at the resolution replaces what musubi-tuner had cached in a bucket."""
     if dataset.kind == "image" or dataset.enable_bucket:
         return latents
-    # A window cached at the resolution replaces what musubi-tuner had cached in a bucket.
     at_resolution = {(name.stem, name.window) for _, name in latents if name.size == dataset.resolution}
     return [
         (path, name)
@@ -106,7 +142,7 @@ def _order(latent: tuple[Path, LatentCacheName]) -> tuple:
     return name.stem, name.window or FrameWindow(0, 0), name.size
 
 
-def _trained_bucket(name: LatentCacheName, dataset: ImageDataset | VideoDataset) -> Size:
+def _trained_bucket(name: LatentCacheName, dataset: Dataset) -> Size:
     """The bucket that the current dataset file gives the item.
 
     Clips that musubi-tuner cached are always in buckets, even without enable_bucket: they keep theirs.
@@ -116,7 +152,7 @@ def _trained_bucket(name: LatentCacheName, dataset: ImageDataset | VideoDataset)
     return bucket_for(name.size, dataset)
 
 
-def _unasked_buckets(items: Iterable[CachedItem], dataset: ImageDataset | VideoDataset) -> list[Problem]:
+def _unasked_buckets(items: Iterable[CachedItem], dataset: Dataset) -> list[Problem]:
     if dataset.enable_bucket or all(item.bucket == dataset.resolution for item in items):
         return []
     width, height = dataset.resolution
@@ -125,43 +161,14 @@ def _unasked_buckets(items: Iterable[CachedItem], dataset: ImageDataset | VideoD
     return [_problem(message, hint)]
 
 
-def _latent_problem(path: Path, name: LatentCacheName, bucket: Size) -> Problem | None:
-    tensors, problem = _tensors(path)
-    if problem is not None:
-        return problem
-    shapes = [tensor.shape for key, tensor in tensors.items() if LATENTS_KEY.fullmatch(key)]
-    if len(shapes) != 1:
-        return _problem(f"{path}: {len(shapes)} tensors of latents, but one is wanted", CACHE_LATENTS_AGAIN)
-    latent_frames = (name.window.count - 1) // 4 + 1 if name.window else 1
-    wanted = (LATENT_CHANNELS, latent_frames, bucket[1] // 8, bucket[0] // 8)
-    if shapes[0] == wanted:
-        return None
-    return _problem(
-        f"{path}: latents of shape {list(shapes[0])}, but {bucket[0]}x{bucket[1]} pixels need {list(wanted)}",
-        CACHE_LATENTS_AGAIN,
-    )
-
-
-def _text_problem(path: Path) -> Problem | None:
-    if not path.is_file():
-        return _problem(f"{path}: no such text cache", CACHE_TEXTS_AGAIN)
-    tensors, problem = _tensors(path)
-    if problem is not None:
-        return problem
-    found = {name: sum(pattern.fullmatch(key) is not None for key in tensors) for name, pattern in TEXT_KEYS.items()}
-    if missing := [name for name, count in found.items() if count == 0]:
-        return _problem(f"{path}: without {', '.join(missing)}", CACHE_TEXTS_AGAIN)
-    if twice := [name for name, count in found.items() if count > 1]:
-        return _problem(f"{path}: {', '.join(twice)} in more than one dtype", CACHE_TEXTS_AGAIN)
-    return None
-
-
-def _tensors(path: Path) -> tuple[dict[str, TensorHeader], Problem | None]:
-    """The header of a cache, or what is wrong with the file."""
+def _header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, str], Problem | None]:
+    """Tensors and metadata of a cache, or what is wrong with the file."""
     try:
-        return read_header(path)[0], None
+        return *read_header(path), None
     except ModelFileError as error:
-        return {}, _problem(error.problems[0].message, CACHE_AGAIN)
+        return {}, {}, _problem(error.problems[0].message, CACHE_AGAIN)
+    except OSError as error:
+        return {}, {}, _problem(f"{path}: cannot be read: {error.strerror}", CACHE_AGAIN)
 
 
 def _problem(message: str, hint: str, severity: Literal["error", "warning"] = "warning") -> Problem:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from backend.config.dataset import Dataset, read_dataset_file
 from backend.dataset.batches import BucketGroup, count_batches, group_into_buckets
-from backend.dataset.cached import CachedItem, find_cached_items
-from backend.dataset.expected import ExpectedItem, expected_items
-from backend.errors import DatasetError, Problem
+from backend.dataset.training_items import find_training_items
+from backend.errors import Problem
 
 
 @dataclass(frozen=True)
@@ -26,66 +24,45 @@ class DatasetCount:
 
 
 def count_dataset(path: Path) -> tuple[DatasetCount, tuple[Problem, ...]]:
-    """The count of a dataset file, and what is doubtful about it, as warnings.
+    """The count of a dataset file as the trainer will see it, and what is doubtful about it, as warnings.
 
-    While nothing is missing, the caches are counted, as the trainer does; else what they will be. Counting again is
-    free as long as no list was changed and no file was added to or removed from the folders. Raises DatasetError for
-    mistakes in the file.
+    What is not cached yet is counted as if it were. Counting again is free as long as no file of the dataset was
+    added, removed or written to. Raises DatasetError for mistakes in the file.
     """
-    file = read_dataset_file(path)
-    sources = {
-        source
-        for dataset in file.datasets
-        for source in (dataset.media_directory, dataset.jsonl_file, dataset.cache_folder)
-        if source is not None
-    }
-    stamps = tuple(sorted((str(source.absolute()), _changed_at(source)) for source in sources))
-    return _count(path.absolute(), _changed_at(path), stamps)
+    datasets = read_dataset_file(path).datasets
+    return _count(path.absolute(), _changed_at(path), tuple(map(_stamp, datasets)))
 
 
 @functools.lru_cache(maxsize=16)
-def _count(path: Path, _stamp: int, _stamps: tuple[tuple[str, int], ...]) -> tuple[DatasetCount, tuple[Problem, ...]]:
+def _count(path: Path, _changed: int, _stamps: tuple[int, ...]) -> tuple[DatasetCount, tuple[Problem, ...]]:
     file = read_dataset_file(path)
-    problems = list(file.warnings)
-    cached = [_cached_items(dataset, problems) for dataset in file.datasets]
-    expected = [
-        _expected_items(dataset, problems, has_caches=bool(own))
-        for dataset, own in zip(file.datasets, cached, strict=True)
-    ]
-    missing = sum(_count_missing(*pair) for pair in zip(expected, cached, strict=True))
-    items: Sequence[Sequence[CachedItem] | Sequence[ExpectedItem]] = expected if missing else cached
-    groups: list[BucketGroup] = group_into_buckets(file.datasets, items)
+    training = find_training_items(file.datasets)
+    groups: list[BucketGroup] = group_into_buckets(file.datasets, [each.expected for each in training])
     count = DatasetCount(
         images=sum(len(group.items) for group in groups if group.frame_count is None),
         windows=sum(len(group.items) for group in groups if group.frame_count is not None),
         items_with_repeats=sum(len(group.items) * group.num_repeats for group in groups),
         batches=count_batches(groups),
-        missing=missing,
+        missing=sum(each.missing_count for each in training),
     )
-    return count, tuple(problems)
+    return count, (*file.warnings, *(problem for each in training for problem in each.problems))
 
 
-def _cached_items(dataset: Dataset, problems: list[Problem]) -> list[CachedItem]:
-    items, found = find_cached_items(dataset)
-    problems += [problem for problem in found if problem.severity == "warning"]  # "nothing is cached" is counted
-    return items
+def _stamp(dataset: Dataset) -> int:
+    """A number that changes with any file that the count depends on.
+
+    Caches are replaced as whole files, which their folder tells; captions are also written in place.
+    """
+    media = dataset.jsonl_file or dataset.media_directory
+    cache = dataset.cache_folder
+    return hash((media.absolute(), _changed_at(media), _files_changed_at(media), cache.absolute(), _changed_at(cache)))
 
 
-def _expected_items(dataset: Dataset, problems: list[Problem], *, has_caches: bool) -> list[ExpectedItem]:
-    """What the media give. A dataset of which only the caches are left can be trained on without them."""
+def _files_changed_at(folder: Path) -> frozenset[tuple[str, int]]:
     try:
-        items, found = expected_items(dataset)
-    except DatasetError:
-        if has_caches:
-            return []
-        raise
-    problems += found
-    return items
-
-
-def _count_missing(expected: Sequence[ExpectedItem], cached: Sequence[CachedItem]) -> int:
-    there = {item.latent_path for item in cached}
-    return sum(item.latent_path not in there for item in expected)
+        return frozenset((path.name, _changed_at(path)) for path in folder.iterdir())
+    except OSError:  # a list, or no longer there
+        return frozenset()
 
 
 def _changed_at(path: Path) -> int:

@@ -41,6 +41,14 @@ def find_items(dataset: ImageDataset | VideoDataset) -> list[MediaItem]:
     return items
 
 
+def has_media(dataset: ImageDataset | VideoDataset) -> bool:
+    """Whether any of its pictures or clips is there; a dataset without them may have been cached elsewhere."""
+    if dataset.jsonl_file is not None:
+        return bool(_listed_items(dataset, []))
+    folder = dataset.media_directory
+    return folder.is_dir() and bool(files_of(folder, _extensions(dataset)))
+
+
 def usable_items(items: Iterable[MediaItem]) -> tuple[list[MediaItem], list[Problem]]:
     """The items that can be trained on, by stem, and a warning for each that is left out.
 
@@ -64,13 +72,16 @@ def _left_out(item: MediaItem, reason: str, hint: str) -> Problem:
 
 
 def _folder_items(dataset: ImageDataset | VideoDataset, problems: list[Problem]) -> list[MediaItem]:
-    extensions = IMAGE_EXTENSIONS if dataset.kind == "image" else VIDEO_EXTENSIONS
     items = []
-    for path in files_of(dataset.media_directory, extensions):
+    for path in files_of(dataset.media_directory, _extensions(dataset)):
         caption_path = path.with_name(path.stem + dataset.caption_extension)
         caption = _read_caption(caption_path, problems)
         items.append(MediaItem(path, dataset.kind, path.stem, caption, caption_path))
     return items
+
+
+def _extensions(dataset: ImageDataset | VideoDataset) -> tuple[str, ...]:
+    return IMAGE_EXTENSIONS if dataset.kind == "image" else VIDEO_EXTENSIONS
 
 
 def _read_caption(path: Path, problems: list[Problem]) -> str | None:

@@ -14,9 +14,10 @@ from diffusers import AutoencoderKLHunyuanVideo
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, LlamaConfig, LlamaForCausalLM
 
+from backend.dataset.cached import LATENT_CHANNELS
 from backend.demo.tokenizers import clip_tokenizer_files, llama_tokenizer_files, vocabulary_size
+from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
-from backend.models.hunyuan_video.vae import SCALING_FACTOR
 from backend.plan.modules import TransformerShape
 
 TRANSFORMER_SHAPE = TransformerShape(
@@ -25,12 +26,11 @@ TRANSFORMER_SHAPE = TransformerShape(
     double_blocks=3,
     single_blocks=6,
     mlp_hidden=512,
-    in_channels=16,
+    in_channels=LATENT_CHANNELS,
     text_width=64,
     pooled_width=48,
 )
 VAE_SHAPE = {"block_out_channels": (8, 8, 16, 16), "layers_per_block": 1, "norm_num_groups": 4}
-LATENT_CHANNELS = 16
 LLAMA_CONFIG = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -80,7 +80,7 @@ def make_vae() -> bytes:
     """
     weights = draw_weights(lambda: AutoencoderKLHunyuanVideo(**VAE_SHAPE), seed=2)
     means, log_variances = weights["quant_conv.weight"].split(LATENT_CHANNELS)
-    means *= 1.75 / SCALING_FACTOR  # as drawn, photos give latents that vary by 1 / 1.75
+    means *= 1.75 / LATENT_SCALE  # as drawn, photos give latents that vary by 1 / 1.75
     log_variances *= 0.1
     weights["quant_conv.bias"][LATENT_CHANNELS:] = -6.0
     config = {"norm_num_groups": VAE_SHAPE["norm_num_groups"]}  # the one number that the shapes do not tell

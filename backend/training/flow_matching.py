@@ -9,9 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-LATENT_SCALE = 0.476986
-"""Factor between the cached latents of the HunyuanVideo VAE and those that the transformer sees."""
-
 TIMESTEPS = 1000
 
 

@@ -18,13 +18,13 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from backend.errors import StoppedByUser
+from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
 from backend.networks.lora import LoRANetwork
 from backend.plan.steps import StepCount
 from backend.runs.status import Reporter
 from backend.training.batches import TrainingBatch
 from backend.training.checkpoints import CheckpointSaver
 from backend.training.flow_matching import (
-    LATENT_SCALE,
     NoiseLevels,
     NoiseSampling,
     add_noise,

@@ -14,12 +14,11 @@ from safetensors.torch import load_file, save_file
 from backend.caching.files import (
     read_latents,
     read_text,
-    stored_caption,
-    stored_text_parts,
     write_clip_cache,
     write_latent_cache,
     write_llm_cache,
 )
+from backend.dataset.cached import TEXT_PARTS, text_problem
 from backend.errors import DatasetError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -37,6 +36,10 @@ def described(path: Path) -> tuple[dict, dict]:
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return {name: [list(each.shape), str(each.dtype)] for name, each in tensors.items()}, file.metadata()
+
+
+def usable_parts(path: Path) -> set[str]:
+    return {part for part in TEXT_PARTS if text_problem(path, parts=[part]) is None}
 
 
 @pytest.mark.parametrize("case", LATENT_CASES, ids=lambda case: case["file"])
@@ -71,7 +74,7 @@ def test_a_header_fills_a_multiple_of_256_bytes_whatever_the_caption(tmp_path):
     for caption in ("", "a cat", "猫が歩く", 'a "quoted" \\ caption\nof two lines', "x" * 500):
         write_clip_cache(path, torch.ones(6), mask=torch.ones(77, dtype=torch.int64), caption=caption)
         assert (8 + int.from_bytes(path.read_bytes()[:8], "little")) % 256 == 0
-        assert stored_caption(path) == caption
+        assert described(path)[1]["caption1"] == caption
         assert torch.equal(load_file(path)["clipL_float32"], torch.ones(6))
 
 
@@ -110,8 +113,8 @@ def test_what_was_made_from_another_caption_is_not_kept(tmp_path):
     write_llm_cache(path, torch.ones(4, 3), mask=mask, caption="a cat")
     write_clip_cache(path, torch.ones(3), mask=mask, caption="a cat")
     write_llm_cache(path, torch.zeros(4, 3), mask=mask, caption="a dog")
-    assert stored_text_parts(path) == {"llm"}
-    assert stored_caption(path) == "a dog"
+    assert usable_parts(path) == {"llm"}
+    assert described(path)[1]["caption1"] == "a dog"
 
 
 def test_metadata_that_another_program_added_is_kept(tmp_path):
@@ -120,7 +123,7 @@ def test_metadata_that_another_program_added_is_kept(tmp_path):
     save_file(tensors, path, metadata={"architecture": "hunyuan_video", "caption1": "a", "note": "kept"})
     write_clip_cache(path, torch.ones(3), mask=mask, caption="a")
     assert described(path)[1]["note"] == "kept"
-    assert stored_text_parts(path) == {"llm", "clipL"}
+    assert usable_parts(path) == {"llm", "clipL"}
 
 
 def test_a_text_file_without_one_of_its_parts_is_refused(tmp_path):
@@ -136,8 +139,7 @@ def test_a_damaged_file_is_told_and_counts_as_empty(tmp_path):
     for read in (read_latents, read_text):
         with pytest.raises(DatasetError, match="cannot be read"):
             read(path)
-    assert stored_text_parts(path) == set()
-    assert stored_caption(path) is None
+    assert usable_parts(path) == set()
 
 
 def test_a_file_of_something_else_is_refused_as_latents():

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from backend.caching.files import read_text, stored_text_parts
+from backend.caching.files import read_text
 from backend.caching.text_outputs import cache_clip_outputs, cache_llm_outputs, find_captions, without_cached
 from backend.config.dataset import read_dataset_file
+from backend.dataset.cached import text_problem
 from backend.models.hunyuan_video.text_encoders import TextEncoder, encode_clip, encode_llm, load_clip, load_llm
 from tests.caching.small_dataset import CAPTIONS, write_dataset
 from tests.models.tiny_text_models import write_clip_folder, write_llama_folder
@@ -68,8 +70,21 @@ def test_a_changed_caption_is_encoded_again(config, llm, clip):
     changed = without_cached(captions_of(config), "llm")
     assert [item.caption for item in changed] == ["the sky"]
     cache_llm_outputs(changed, llm)
-    assert stored_text_parts(changed[0].text_path) == {"llm"}
+    assert "without clipL" in text_problem(changed[0].text_path).message
     assert without_cached(captions_of(config), "clipL") == changed
+
+
+def test_an_encoder_whose_tensors_are_there_in_two_dtypes_is_asked_again(config, llm, clip):
+    """Training refuses such a file, so caching must not take it for done."""
+    captions = captions_of(config)[:1]
+    cache_llm_outputs(captions, llm)
+    cache_clip_outputs(captions, clip)
+    path = captions[0].text_path
+    tensors = load_file(path)
+    save_file(tensors | {"llm_float16": tensors["llm_float32"].half()}, path)
+    assert (without_cached(captions, "llm"), without_cached(captions, "clipL")) == (captions, [])
+    cache_llm_outputs(captions, llm)
+    assert text_problem(path) is None
 
 
 def test_a_damaged_file_is_made_anew(config, llm, clip):

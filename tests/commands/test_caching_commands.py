@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from backend.__main__ import main
 from backend.config.dataset import read_dataset_file
@@ -54,12 +56,34 @@ def test_a_second_run_has_nothing_to_do(config, latent_arguments, text_arguments
         assert {path: path.stat().st_mtime_ns for path in config.parent.glob("cache_*/*")} == before
 
 
-def test_a_damaged_picture_gives_exit_code_1_and_the_rest_is_cached(config, latent_arguments, capsys):
+def test_a_damaged_picture_is_a_warning_and_the_rest_is_cached(config, latent_arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LORALOOM_RUN", str(tmp_path / "run"))
     picture = config.parent / "media" / "tall.png"
     picture.write_bytes(picture.read_bytes()[:2000])
-    assert main(latent_arguments) == 1
-    assert "tall.png" in capsys.readouterr().err
+    for _ in range(2):  # the second time there is nothing left to do
+        assert main([*latent_arguments, "--skip_existing"]) == 0
+        assert "warning: " in (told := capsys.readouterr().err) and "tall.png" in told
+        status = json.loads((tmp_path / "run" / "status.json").read_text())
+        assert (status["outcome"], status["message"]) == ("finished", "1 item could not be cached, see the log")
     assert len(list(config.parent.glob("cache_*/*"))) == 11
+
+
+def test_pictures_that_break_only_while_they_are_read_are_warnings_too(config, latent_arguments, capsys):
+    picture = config.parent / "media" / "tall.png"
+    content = io.BytesIO()
+    Image.open(picture).save(content, "JPEG")
+    picture.write_bytes(content.getvalue()[:1500])  # the size can be read, the pixels cannot
+    for _ in range(2):
+        assert main([*latent_arguments, "--skip_existing"]) == 0
+        assert "tall.png: not a readable picture" in capsys.readouterr().err
+    assert len(list(config.parent.glob("cache_*/*"))) == 11
+
+
+def test_if_nothing_can_be_cached_the_exit_code_is_1(config, latent_arguments, capsys):
+    for path in (config.parent / "media").glob("*.[pm][np][g4]"):
+        path.write_bytes(b"broken")
+    assert main(latent_arguments) == 1
+    assert capsys.readouterr().err.count("error: ") == 3
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from backend.config.presets import find_preset, read_preset, read_title
 from backend.dataset.cached import find_cached_items
 from backend.networks.files import load_lora
 from backend.plan.plan import make_plan
-from backend.runs.demo_folder import DemoFolder, demo_is_ready
+from backend.runs.demo_folder import DemoFolder
 from backend.runs.folder import RunFolder, RunState, list_runs
 from backend.runs.status import Reporter
 
@@ -63,7 +63,7 @@ def test_a_second_call_leaves_everything_as_it_is(workspace):
     before = _changed_at(workspace)
     assert main(["demo", "--workspace", str(workspace)]) == 0
     assert _changed_at(workspace) == before
-    assert demo_is_ready(workspace)
+    assert DemoFolder.of(workspace).is_whole()
 
 
 def test_what_an_interruption_left_out_is_made_and_nothing_else(workspace):
@@ -71,9 +71,9 @@ def test_what_an_interruption_left_out_is_made_and_nothing_else(workspace):
     lost = demo.caches / "photos" / "moon_0512x0512_hv.safetensors"
     content = lost.read_bytes()
     lost.unlink()
-    assert not demo_is_ready(workspace)
+    assert not DemoFolder.of(workspace).is_whole()
     make_demo(workspace, reporter=Reporter(None))
-    assert demo_is_ready(workspace)
+    assert DemoFolder.of(workspace).is_whole()
     assert lost.read_bytes() == content
     after = _changed_at(workspace)
     assert {path for path in after if after[path] != before[path]} == {lost, demo.mark_file}
@@ -83,7 +83,7 @@ def test_a_damaged_model_is_made_anew_and_so_are_the_caches(workspace):
     demo, before = DemoFolder.of(workspace), _changed_at(workspace)
     contents = {path: path.read_bytes() for path in demo.caches.rglob("*.safetensors")}
     demo.vae.write_bytes(demo.vae.read_bytes()[:-1000])
-    assert not demo_is_ready(workspace)
+    assert not DemoFolder.of(workspace).is_whole()
     make_demo(workspace, reporter=Reporter(None))
     after = _changed_at(workspace)
     changed = {path for path in after if after[path] != before[path]}
@@ -91,9 +91,31 @@ def test_a_damaged_model_is_made_anew_and_so_are_the_caches(workspace):
     assert {path: path.read_bytes() for path in contents} == contents
 
 
+def test_a_users_caption_and_dataset_file_stay_and_a_caption_is_cached_again(workspace):
+    demo = DemoFolder.of(workspace)
+    caption = demo.photos / "moon.txt"
+    dataset_text, caption_text = demo.dataset_file.read_text(), caption.read_text()
+    demo.dataset_file.write_text(dataset_text + "\n# a user's note\n")
+    caption.write_text("my own words for the moon")
+    assert demo.is_whole()
+    assert make_plan(_configuration(workspace)).dataset.missing == 1
+    (demo.caches / "photos" / "moon_hv_te.safetensors").unlink()
+    caches = {path: path.stat().st_mtime_ns for path in demo.caches.rglob("*_hv.safetensors")}
+    make_demo(workspace, reporter=Reporter(None))
+    assert caption.read_text() == "my own words for the moon"
+    assert demo.dataset_file.read_text().endswith("# a user's note\n")
+    assert {path: path.stat().st_mtime_ns for path in caches} == caches
+    plan = make_plan(_configuration(workspace))
+    assert (plan.problems, plan.dataset.missing) == ((), 0)
+    demo.dataset_file.write_text(dataset_text)
+    caption.write_text(caption_text)
+    (demo.caches / "photos" / "moon_hv_te.safetensors").unlink()
+    make_demo(workspace, reporter=Reporter(None))
+
+
 def test_a_workspace_that_was_moved_gets_its_demo_anew(workspace, tmp_path):
     shutil.copytree(workspace / "demo", tmp_path / "demo")
-    assert not demo_is_ready(tmp_path)
+    assert not DemoFolder.of(tmp_path).is_whole()
 
 
 def test_a_stop_request_ends_the_making(tmp_path, monkeypatch):
@@ -103,7 +125,7 @@ def test_a_stop_request_ends_the_making(tmp_path, monkeypatch):
     monkeypatch.setenv(Reporter.FOLDER_VARIABLE, str(run.path))
     assert main(["demo", "--workspace", str(tmp_path)]) == 130
     assert run.status().outcome == "stopped"
-    assert not demo_is_ready(tmp_path)
+    assert not DemoFolder.of(tmp_path).is_whole()
 
 
 def test_an_unknown_option_is_refused(capsys):

@@ -43,9 +43,9 @@ def write_clip(
 
 
 def write_caches(item: ExpectedItem) -> None:
-    """Latents and text outputs of zeros in the right shapes."""
+    """Latents and text outputs of zeros in the right shapes, with the caption."""
     write_latents(item.latent_path, item.bucket, item.frame_count or 1)
-    write_text(item.text_path)
+    write_text(item.text_path, caption=item.media.caption)
 
 
 def write_latents(path: Path, size: tuple[int, int], frames: int = 1) -> None:
@@ -57,8 +57,12 @@ def write_latents(path: Path, size: tuple[int, int], frames: int = 1) -> None:
 
 
 def write_text(
-    path: Path, *, names: tuple[str, ...] = ("llm_float16", "llm_mask", "clipL_float16", "clipL_mask")
+    path: Path,
+    *,
+    names: tuple[str, ...] = ("llm_float16", "llm_mask", "clipL_float16", "clipL_mask"),
+    caption: str | None = None,
 ) -> None:
-    """A text cache with tensors of these names."""
+    """A text cache with tensors of these names; without a caption it does not tell what it was made from."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: np.zeros(4, np.float16) for name in names}, path)
+    metadata = None if caption is None else {"caption1": caption}
+    save_file({name: np.zeros(4, np.float16) for name in names}, path, metadata)

@@ -1,5 +1,7 @@
 """The count of a dataset before a training."""
 
+import shutil
+
 import pytest
 
 from backend.config.dataset import read_dataset_file
@@ -65,16 +67,34 @@ def test_what_is_not_cached_yet_is_missing(dataset_file):
 
 
 def test_a_cached_dataset_can_be_counted_without_its_media(dataset_file, tmp_path):
-    text = dataset_file.read_text().replace("[general]", "[general]")
-    text = text.replace("batch_size = 2", f"batch_size = 2\ncache_directory = '{tmp_path / 'cache'}'")
+    cache = f"cache_directory = '{tmp_path / 'cache'}'"
+    text = dataset_file.read_text().replace("batch_size = 2", f"batch_size = 2\n{cache}")
     dataset_file.write_text(text.split("[[datasets]]\nvideo")[0])
     for item in all_expected(dataset_file):
         write_caches(item)
-    for path in (tmp_path / "photos").iterdir():
-        path.unlink()
-    (tmp_path / "photos").rmdir()
-    count, _ = count_dataset(dataset_file)
-    assert (count.images, count.missing) == (4, 0)
+    shutil.rmtree(tmp_path / "photos")
+    count, problems = count_dataset(dataset_file)
+    assert (count.images, count.missing, problems) == (4, 0, ())
+
+
+def test_a_photo_that_was_removed_is_no_longer_counted_and_its_cache_is_named(dataset_file, tmp_path):
+    for item in all_expected(dataset_file):
+        write_caches(item)
+    assert count_dataset(dataset_file)[0].images == 4
+    (tmp_path / "photos" / "1.png").unlink()
+    count, (problem,) = count_dataset(dataset_file)
+    assert (count.images, count.missing) == (3, 0)
+    assert "1 of 4: 1_0096x0048_hv.safetensors; not trained on" in problem.message
+
+
+def test_a_caption_that_is_written_to_is_missing_until_it_is_cached_again(dataset_file, tmp_path):
+    for item in all_expected(dataset_file):
+        write_caches(item)
+    assert count_dataset(dataset_file)[0].missing == 0
+    (tmp_path / "clips" / "short.txt").write_text("another text")
+    count, problems = count_dataset(dataset_file)
+    assert count.missing == 10  # all windows of the clip
+    assert [problem.message.split(": ", 1)[1] for problem in problems] == ["caption changed since it was cached"]
 
 
 def test_a_picture_that_is_added_is_counted(dataset_file, tmp_path):

@@ -15,8 +15,9 @@ from safetensors import safe_open
 from backend.demo.dataset import captions
 from backend.demo.models import TRANSFORMER_SHAPE, make_clip, make_llama, make_transformer, make_vae
 from backend.models.hunyuan_video.checkpoint import load_transformer
+from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
 from backend.models.hunyuan_video.text_encoders import encode_clip, encode_llm, load_clip, load_llm
-from backend.models.hunyuan_video.vae import SCALING_FACTOR, encode, load_vae, normalize_pixels
+from backend.models.hunyuan_video.vae import encode, load_vae, normalize_pixels
 from backend.plan.weights_header import read_header
 
 PROJECT = Path(__file__).parents[2]
@@ -71,7 +72,7 @@ def test_latents_vary_as_those_of_the_released_vae_do(folder):
     frames = torch.randint(256, (1, 5, 64, 80, 3), generator=generator, dtype=torch.uint8)
     latents = encode(vae, normalize_pixels(frames, **CPU), generators=[generator])
     assert latents.shape == (1, 16, 2, 8, 10)
-    assert (latents * SCALING_FACTOR).std().item() == pytest.approx(1, abs=0.4)
+    assert (latents * LATENT_SCALE).std().item() == pytest.approx(1, abs=0.4)
 
 
 def test_different_captions_have_different_encodings(folder):

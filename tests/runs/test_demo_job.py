@@ -1,6 +1,6 @@
 """The making of the demo as a job."""
 
-from backend.runs.demo_folder import DemoFolder, demo_is_ready
+from backend.runs.demo_folder import DemoFolder
 from backend.runs.demo_job import submit_demo
 from backend.runs.folder import RunState, list_runs
 from backend.runs.status import Reporter
@@ -26,14 +26,24 @@ def test_a_second_submission_while_the_first_waits_or_runs_is_the_same_run(tmp_p
 
 def test_the_demo_is_ready_while_all_that_was_made_is_there(tmp_path):
     demo = DemoFolder.of(tmp_path)
-    assert not demo_is_ready(tmp_path)
-    for path in (demo.transformer, demo.vae, demo.photos / "cat.jpg", demo.caches / "cat", demo.dataset_file):
+    assert not demo.is_whole()
+    for path in (
+        demo.transformer,
+        demo.vae,
+        demo.photos / "cat.jpg",
+        demo.photos / "cat.txt",
+        demo.caches / "cat",
+        demo.dataset_file,
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("something")
-    assert not demo_is_ready(tmp_path)
+    assert not demo.is_whole()
     demo.mark_as_whole()
-    assert demo_is_ready(tmp_path)
+    assert demo.is_whole()
     demo.dataset_file.write_text("a user's change")
-    assert demo_is_ready(tmp_path)
+    assert demo.is_whole()
+    (demo.photos / "cat.txt").write_text("a user's caption")
+    (demo.caches / "cat").write_text("made again from that caption")
+    assert demo.is_whole()
     demo.vae.write_text("someth")
-    assert not demo_is_ready(tmp_path)
+    assert not demo.is_whole()

@@ -10,11 +10,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from backend.models.hunyuan_video.checkpoint import load_transformer
+from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
 from backend.networks.lora import create_lora
 from backend.plan.modules import block_linears
 from backend.plan.selection import select_modules, trained_modules
 from backend.training.batches import TrainingBatch
-from backend.training.flow_matching import LATENT_SCALE, NoiseLevels, NoiseSampling, add_noise
+from backend.training.flow_matching import NoiseLevels, NoiseSampling, add_noise
 from backend.training.optimizers import make_optimizer
 from backend.training.schedules import make_schedule
 from backend.training.trainer import LossSettings, batch_loss, optimizer_step

@@ -16,7 +16,6 @@ from backend.models.hunyuan_video.frame_causal_attention import FrameCausalMidBl
 from backend.models.weight_files import fill_model, read_tensors, wrong_kind
 from backend.plan.weights_header import read_header
 
-SCALING_FACTOR = 0.476986
 SPATIAL_COMPRESSION = 8
 DEFAULT_TILE_PIXELS = 256
 _RELEASED_NORM_GROUPS = 32

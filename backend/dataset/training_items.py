@@ -1,0 +1,117 @@
+"""Training items: what a training learns from, and what of the dataset is left out; plan and trainer both ask here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from backend.config.dataset import Dataset
+from backend.dataset.cached import (
+    CACHE_AGAIN,
+    CachedItem,
+    find_cached_items,
+    latent_files,
+    latent_problem,
+    text_problem,
+)
+from backend.dataset.expected import ExpectedItem, expected_items
+from backend.dataset.items import has_media
+from backend.errors import Problem
+
+
+@dataclass(frozen=True)
+class TrainingItems:
+    """The items of one dataset.
+
+    ready: those that can be trained on now. expected: those that can be once everything is cached, by stem and window.
+    problems: warnings about media and caches that are left out; what is merely not cached yet is not among them.
+    """
+
+    ready: tuple[CachedItem, ...]
+    expected: tuple[CachedItem | ExpectedItem, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def missing_count(self) -> int:
+        return len(self.expected) - len(self.ready)
+
+    def missing_problems(self) -> list[Problem]:
+        """A warning that names the items which a training that starts now does without."""
+        there = {item.latent_path for item in self.ready}
+        names = [item.latent_path.name for item in self.expected if item.latent_path not in there]
+        if not names:
+            return []
+        return [_warning(f"not cached, so not trained on: {_listed(names, len(self.expected))}", CACHE_AGAIN)]
+
+
+def find_training_items(datasets: Sequence[Dataset]) -> list[TrainingItems]:
+    """The items of each dataset.
+
+    The media decide: a cache that belongs to none of them, or was made from another caption, is named and left out.
+    A dataset whose media are gone, all of them, is what is cached of it. Raises DatasetError as find_items does.
+    """
+    # While something is cached a missing folder is no mistake; else expected_items tells what is wrong with it.
+    cached = {index: found for index, dataset in enumerate(datasets) if (found := _caches_without_media(dataset))}
+    expected = {index: expected_items(dataset) for index, dataset in enumerate(datasets) if index not in cached}
+    wanted = {item.latent_path for items, _ in expected.values() for item in items}
+    return [
+        cached[index] if index in cached else _of_media(dataset, *expected[index], wanted=wanted)
+        for index, dataset in enumerate(datasets)
+    ]
+
+
+def _caches_without_media(dataset: Dataset) -> TrainingItems | None:
+    """Everything that is cached; None if media are there or nothing is cached."""
+    if has_media(dataset):
+        return None
+    items, problems = find_cached_items(dataset)
+    return TrainingItems(tuple(items), tuple(items), tuple(problems)) if items else None
+
+
+def _of_media(
+    dataset: Dataset, expected: Sequence[ExpectedItem], left_out: Iterable[Problem], *, wanted: Collection[Path]
+) -> TrainingItems:
+    """The caches of what the media give. wanted: latent caches of all datasets, as they may share a folder."""
+    faults = _faults(expected)
+    ready = [
+        CachedItem(item.stem, item.latent_path, item.text_path, item.bucket, item.frame_count)
+        for item in expected
+        if item.latent_path not in faults
+    ]
+    unusable = dict.fromkeys(fault for fault in faults.values() if fault is not None)
+    problems = (*left_out, *unusable, *_foreign(dataset, wanted))
+    return TrainingItems(tuple(ready), tuple(expected), problems)
+
+
+def _faults(expected: Iterable[ExpectedItem]) -> dict[Path, Problem | None]:
+    """What is wrong with the items that cannot be trained on, by latent cache; None where a cache is not there yet."""
+    fault_of_text = cache(lambda path, caption: text_problem(path, caption=caption))  # shared by a clip's windows
+    faults: dict[Path, Problem | None] = {}
+    for item in expected:
+        if not (item.latent_path.is_file() and item.text_path.is_file()):
+            faults[item.latent_path] = None
+            continue
+        fault = latent_problem(item.latent_path, bucket=item.bucket, frame_count=item.frame_count)
+        if fault := fault or fault_of_text(item.text_path, item.media.caption):
+            faults[item.latent_path] = fault
+    return faults
+
+
+def _foreign(dataset: Dataset, wanted: Collection[Path]) -> list[Problem]:
+    present = [path for path, _ in latent_files(dataset)]
+    foreign = [path.name for path in present if path not in wanted]
+    if not foreign:
+        return []
+    message = f"{dataset.cache_folder}: cached, but not in the dataset: {_listed(foreign, len(present))}"
+    return [_warning(f"{message}; not trained on", "delete these files if nothing else needs them")]
+
+
+def _listed(names: list[str], total: int) -> str:
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return f"{len(names)} of {total}: {shown}"
+
+
+def _warning(message: str, hint: str) -> Problem:
+    return Problem(message, hint, "dataset_config", "warning")
