@@ -103,12 +103,6 @@ class Reporter:
         if at_once or time.monotonic() - self._written > self.INTERVAL_S:
             self._write()
 
-    def progress(self, done: int, total: int, message: str = "") -> None:
-        """Report items done of all items, with the time left at the speed so far."""
-        elapsed = time.time() - self.status.started
-        left = elapsed / done * (total - done) if done else None
-        self.update(step=done, total_steps=total, message=message, time_left_s=left)
-
     def add_metrics(self, **values: Any) -> None:
         """Append one line to metrics.jsonl."""
         if self.folder is None:

@@ -36,14 +36,6 @@ def test_steps_that_come_fast_are_written_together(tmp_path):
     assert (tmp_path / "status.json").stat().st_ino != written
 
 
-def test_progress_tells_the_time_left(tmp_path):
-    reporter = Reporter(tmp_path)
-    reporter.progress(0, 10)
-    assert reporter.status.time_left_s is None
-    reporter.progress(5, 10, "half")
-    assert reporter.status.time_left_s >= 0 and (reporter.status.step, reporter.status.total_steps) == (5, 10)
-
-
 def test_metrics_are_one_line_a_step(tmp_path):
     reporter = Reporter(tmp_path)
     reporter.add_metrics(step=1, loss=0.5)
