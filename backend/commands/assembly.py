@@ -32,7 +32,7 @@ from backend.training.batches import TrainingBatch, read_batches
 from backend.training.checkpoints import SAVE_DTYPES, CheckpointSaver
 from backend.training.dataset_record import dataset_record
 from backend.training.flow_matching import NoiseSampling
-from backend.training.optimizers import make_optimizer, optimizer_name
+from backend.training.optimizers import check_optimizer, make_optimizer, optimizer_name
 from backend.training.schedules import make_schedule
 from backend.training.trackers import Trackers, check_wandb_login, new_log_folder, tracker_kinds
 from backend.training.trainer import LossSettings, Trainer
@@ -46,6 +46,8 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     Prints what the training will be. Raises StoppedByUser if a stop is requested meanwhile, and what its parts raise.
     """
     data = load_data(configuration)
+    arguments = parse_assignments(configuration.optimizer.optimizer_args, option="optimizer_args")
+    check_optimizer(configuration.optimizer.optimizer_type, arguments=arguments)
     log_folder = _log_folder(configuration)
     accelerator = Accelerator(
         mixed_precision=configuration.memory.mixed_precision,
@@ -60,7 +62,6 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     network = create_network(configuration, transformer)
     _stop_if_asked(reporter)
 
-    arguments = parse_assignments(configuration.optimizer.optimizer_args, option="optimizer_args")
     groups = network.parameter_groups(configuration.optimizer.learning_rate, configuration.network.loraplus_lr_ratio)
     optimizer = make_optimizer(configuration.optimizer.optimizer_type, groups, arguments=arguments)
     scheduler = make_schedule(

@@ -27,6 +27,11 @@ def make_optimizer(name: str, groups: list[dict[str, Any]], *, arguments: Mappin
         ) from error
 
 
+def check_optimizer(name: str, *, arguments: Mapping[str, Any]) -> None:
+    """Raise what `make_optimizer` would for this name and these arguments, before any model is loaded."""
+    make_optimizer(name, [{"params": [torch.zeros(1, requires_grad=True)], "lr": 1e-3}], arguments=arguments)
+
+
 def optimizer_name(optimizer: Optimizer, arguments: Mapping[str, Any]) -> str:
     """The optimizer as a LoRA's metadata tells it: `torch.optim.adamw.AdamW(weight_decay=0.1)`."""
     given = ",".join(f"{key}={value}" for key, value in arguments.items())
