@@ -11,6 +11,7 @@ from pathlib import Path
 
 from backend.errors import InputError, UserError
 from backend.runs.queue import resume_queue
+from backend.runs.workspace import DEFAULT_WORKSPACE
 from gui.address import check_access, listen, network_address, page_address
 from gui.gradio_import import prepare_gradio
 
@@ -66,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--workspace",
         type=Path,
-        default=Path("workspace"),
-        help="folder of runs, logs and presets (default: ./%(default)s)",
+        default=DEFAULT_WORKSPACE,
+        help="folder of runs, logs and presets (default: %(default)s)",
     )
     parser.add_argument(
         "--open",

@@ -28,7 +28,7 @@ def make_field(declared: Option) -> gr.components.Component:
         "label": f"{declared.label} [{declared.unit}]" if declared.unit else declared.label,
         "info": declared.help,
         "elem_id": declared.name,
-        "elem_classes": ["loom-field", f"loom-{declared.kind}", *(["loom-path"] if declared.path else [])],
+        "elem_classes": _classes(declared),
         "interactive": True,
     }
     if declared.kind == "flag":
@@ -113,6 +113,12 @@ class Draft:
 def sections() -> dict[str, tuple[str, list[Option]]]:
     """The sections of the form: key, title and options."""
     return {key: (group.title(), [all_options()[name] for name in group.model_fields]) for key, group in GROUPS.items()}
+
+
+def _classes(declared: Option) -> list[str]:
+    """What the style sheet and the scripts tell fields apart by."""
+    marks = {"loom-path": bool(declared.path), "loom-basic": declared.basic}
+    return ["loom-field", f"loom-{declared.kind}", *(mark for mark, is_set in marks.items() if is_set)]
 
 
 def _fits(declared: Option, value: Any) -> bool:

@@ -19,6 +19,7 @@ from backend.errors import StoppedByUser
 from backend.runs.demo_folder import DemoFolder
 from backend.runs.status import Reporter
 from backend.runs.training_job import submit_training
+from backend.runs.workspace import DEFAULT_WORKSPACE
 
 PRESET = "demo"
 
@@ -26,7 +27,7 @@ PRESET = "demo"
 def main(arguments: list[str]) -> int:
     """Make the demo, or what is missing of it. Returns 0, with --train the exit code of the training."""
     parser = Parser(prog="python -m backend demo", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--workspace", type=Path, default=Path("workspace"), help="folder that the demo is made in")
+    parser.add_argument("--workspace", type=Path, default=DEFAULT_WORKSPACE, help="folder that the demo is made in")
     parser.add_argument("--train", action="store_true", help="then train a LoRA with the preset Demo")
     options = parser.parse_args(arguments)
     reporter = Reporter.from_environment()

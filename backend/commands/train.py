@@ -23,12 +23,13 @@ from backend.runs.log_file import LogFollower
 from backend.runs.queue import run_job
 from backend.runs.status import Reporter
 from backend.runs.training_job import submit_training
+from backend.runs.workspace import DEFAULT_WORKSPACE
 
 
 def main(arguments: list[str]) -> int:
     """Check, make the run folder, train in a process of its own, and follow its log. Ctrl+C saves and stops."""
     parser = make_parser("train", description=__doc__ or "", groups=set(GROUPS) - {"caching"})
-    parser.add_argument("--workspace", type=Path, default=Path("workspace"), help="folder of the runs")
+    parser.add_argument("--workspace", type=Path, default=DEFAULT_WORKSPACE, help="folder of the runs")
     configuration, own = read_arguments(parser, arguments)
     run = submit_training(configuration, workspace=own.workspace, foreground=True)
     return follow(run)

@@ -106,11 +106,6 @@ class DemoFolder:
             yield from sorted(files)
 
 
-def demo_is_ready(workspace: Path) -> bool:
-    """Whether the preset Demo can be used at once. Quick: file sizes are looked at, nothing is read."""
-    return DemoFolder.of(workspace).is_whole()
-
-
 def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size

@@ -2,6 +2,7 @@
 
 import { setAttribute } from "./dom.js";
 import { markProblems } from "./form_problems.js";
+import { restoreOptionLevel, revealOption, showOptions } from "./option_level.js";
 import { startOptionSearch } from "./option_search.js";
 
 const FIRST_SECTION = "model";
@@ -21,6 +22,7 @@ export function refreshPlan() {
 /** What Gradio has mounted since the last look gets what it lacks. */
 function follow() {
   if (!container()?.dataset.open) openSection(wantedSection());
+  restoreOptionLevel();
   tellMessages();
   markProblems(navigationButtons());
 }
@@ -37,6 +39,7 @@ function goToOption(name) {
   const section = block?.closest(".loom-section");
   if (!section) return;
   openSection(section.id.replace("section-", ""));
+  revealOption(block);
   block.scrollIntoView({ block: "center" });
   block.querySelector("input, textarea")?.focus();
 }
@@ -56,6 +59,8 @@ function openSection(key) {
 function onClick(event) {
   const button = event.target.closest("[data-section]");
   if (button) return openSection(button.dataset.section);
+  const level = event.target.closest("#loom-option-level [data-options]");
+  if (level) return showOptions(level.dataset.options);
   const link = event.target.closest("[data-option]");
   if (!link) return undefined;
   event.preventDefault();

@@ -12,12 +12,13 @@ from typing import Any
 import gradio as gr
 
 from backend.config.configuration import Configuration, all_options
+from backend.config.options import Option
 from backend.config.presets import Preset, find_preset, list_presets, read_preset, read_title, save_preset
 from backend.config.toml_file import format_toml
 from backend.errors import Problem, UserError
 from backend.plan.plan import make_plan
 from backend.runs.caching_job import submit_caching
-from backend.runs.demo_folder import DemoFolder, demo_is_ready
+from backend.runs.demo_folder import DemoFolder
 from backend.runs.demo_job import submit_demo
 from backend.runs.folder import RunFolder, list_runs
 from backend.runs.queue import ensure_worker, resume_queue
@@ -128,7 +129,7 @@ class TrainHandlers:
         loaded = dict(zip(all_options(), form_of(values), strict=True))
         kept = dict(zip(all_options(), raw, strict=True))
         told = f"Loaded {title}: {len(values)} {'option' if len(values) == 1 else 'options'}. {description}"
-        if preset.shipped and preset.name == DEMO_PRESET and not demo_is_ready(self.workspace):
+        if preset.shipped and preset.name == DEMO_PRESET and not DemoFolder.of(self.workspace).is_whole():
             submit_demo(self.workspace)
             ensure_worker(self.workspace)
             told += " Its models and dataset are being made now, see Monitor; you may press Start already."
@@ -204,8 +205,8 @@ def _read_only_text(elem_id: str, label: str) -> gr.Textbox:
 def _navigation() -> str:
     """The search field and the list of sections; the script opens a section and finds options."""
     buttons = "".join(
-        f"<button type='button' data-section='{key}'><span>{escape(title)}</span></button>"
-        for key, (title, _) in sections().items()
+        f"<button type='button' data-section='{key}'{_basic_class(options)}><span>{escape(title)}</span></button>"
+        for key, (title, options) in sections().items()
     )
     index = json.dumps(
         [[declared.name, declared.label, key] for key, (_, options) in sections().items() for declared in options]
@@ -214,7 +215,15 @@ def _navigation() -> str:
         "<input type='search' id='option-search' placeholder='Search options' aria-label='Search options' "
         f"autocomplete='off' data-options='{escape(index)}'><div id='option-hits' hidden></div>"
         f"<nav aria-label='Sections'>{buttons}</nav>"
+        "<div id='loom-option-level' role='group' aria-label='Options shown'>"
+        "<button type='button' data-options='basic'>Basic</button><button type='button' data-options='all'>All</button>"
+        "</div>"
     )
+
+
+def _basic_class(options: list[Option]) -> str:
+    """The mark of a section that has options which most people change."""
+    return " class='loom-basic'" if any(declared.basic for declared in options) else ""
 
 
 def _preset_fields(workspace: Path) -> tuple[gr.Dropdown, gr.Button, gr.Textbox, gr.Button]:
@@ -238,4 +247,4 @@ def _title(preset: Preset) -> str:
 
 
 def _told(text: str) -> str:
-    return f"<div class='loom-note' role='status'>{escape(text)}</div>"
+    return f"<div class='loom-note'>{escape(text)}</div>"

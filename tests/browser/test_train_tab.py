@@ -27,6 +27,7 @@ def address(workspace):
 def train(page: Page, address: str) -> Page:
     page.goto(address)
     expect(page.locator("#plan .loom-plan")).to_be_visible()
+    expect(page.locator("#loom-sections-nav [aria-current=true]")).to_be_visible()  # the scripts have begun
     return page
 
 
@@ -87,6 +88,18 @@ def test_search_leads_to_an_option(train):
     search.press_sequentially("loraplus")
     search.press("Enter")
     expect(field(train, "loraplus_lr_ratio")).to_be_focused()
+
+
+def test_basic_shows_what_most_people_change_and_search_finds_the_rest(train):
+    train.get_by_role("group", name="Options shown").get_by_role("button", name="Basic").click()
+    open_section(train, "LoRA network")
+    expect(field(train, "network_dim")).to_be_visible()
+    expect(train.locator("#network_dropout")).not_to_be_visible()
+    expect(train.get_by_role("navigation", name="Sections").get_by_role("button", name="Caching")).not_to_be_visible()
+    train.get_by_role("searchbox", name="Search options").press_sequentially("network_dropout")
+    train.get_by_role("searchbox", name="Search options").press("Enter")
+    expect(field(train, "network_dropout")).to_be_focused()
+    expect(train.get_by_role("button", name="All", exact=True)).to_have_attribute("aria-pressed", "true")
 
 
 def test_a_preset_is_saved_under_a_name_and_loaded_again(train, workspace):
