@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         serve_page(options)
     except UserError as error:
-        print(*error.problems, sep="\n", file=sys.stderr)
+        print(*error.lines(), sep="\n", file=sys.stderr)
         return error.exit_code
     return 0
 

@@ -30,8 +30,7 @@ def main(arguments: list[str]) -> int:
             raise InputError(f"there is no command {command}", hint=f"known are {', '.join(COMMANDS)}")
         return importlib.import_module(f"backend.commands.{command}").main(rest)
     except UserError as error:
-        for problem in error.problems:
-            print(f"{problem.severity}: {problem}", file=sys.stderr)
+        print(*error.lines(), sep="\n", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

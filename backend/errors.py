@@ -44,6 +44,10 @@ class UserError(Exception):
         self.problems: tuple[Problem, ...] = (Problem(message, hint, option),)
         super().__init__(str(self.problems[0]))
 
+    def lines(self) -> list[str]:
+        """What a command prints: one line for each problem, beginning with its severity."""
+        return [f"{problem.severity}: {problem}" for problem in self.problems]
+
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> UserError:
         """The same error for several problems at once, so that all mistakes are told in one go."""
@@ -76,3 +80,7 @@ class StoppedByUser(UserError):
     """The user asked to stop; what was learned is saved."""
 
     exit_code = 130
+
+    def lines(self) -> list[str]:
+        """What was asked for is no error."""
+        return [str(problem) for problem in self.problems]

@@ -105,8 +105,7 @@ def run_as_trainer(arguments: list[str]) -> int:
     try:
         train(RunFolder(configuration_file.absolute().parent))
     except UserError as error:
-        for problem in error.problems:
-            print(f"{problem.severity}: {problem}", file=sys.stderr)
+        print(*error.lines(), sep="\n", file=sys.stderr)
         return error.exit_code
     return 0
 

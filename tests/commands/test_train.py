@@ -105,6 +105,7 @@ def test_ctrl_c_saves_a_checkpoint_ends_with_130_and_leaves_no_process(project):
     step = run.status().step
     assert saved.name == f"long-step{step:08d}.safetensors"
     assert f"stopped after step {step} of 100000" in run.status().message
+    assert "error" not in run.log_file.read_text(encoding="utf-8")
     assert processes_of(project) == []
 
 
