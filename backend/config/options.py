@@ -154,5 +154,10 @@ def _limits(field: FieldInfo) -> str:
         for name, word in words.items():
             value = getattr(limit, name, None)
             if value is not None:
-                found.append(f"{word} {value:g}")
+                found.append(f"{word} {_number(value)}")
     return ", ".join(found)
+
+
+def _number(limit: float) -> str:
+    """A limit without an exponent: 4294967296, 0.5."""
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"

@@ -60,7 +60,7 @@ def check_training(configuration: Configuration, *, files_may_be_missing: bool =
         problems.append(
             Problem(
                 f"{plan.dataset.missing} of the dataset's items are not cached",
-                hint="run cache_latents and cache_text_encoder_outputs first",
+                hint="run cache_latents and cache_text_encoder_outputs; replace or remove what they cannot read",
                 option="dataset_config",
             )
         )
