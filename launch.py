@@ -40,7 +40,9 @@ def main(arguments: Sequence[str]) -> int:
         prepare_environment(ROOT / ".venv", for_tests=wants_tests)
         if wants_tests:
             install_chromium()
-            os.chdir(ROOT)  # everything else stays where the user is, so that relative paths mean what they say
+            os.chdir(ROOT)
+        else:  # the program stays where the user is, so that relative paths mean what they say
+            take_modules_from(ROOT)
         return hand_over(program(ROOT, arguments))
     except LaunchError as error:
         say(str(error))
@@ -63,10 +65,14 @@ def program(root: Path, arguments: Sequence[str], *, system: str = os.name) -> l
     return [python, "-m", "backend", *arguments]
 
 
+def take_modules_from(root: Path) -> None:
+    """Lets the program find its modules in this folder, and none in the user's, who may have a `backend` too."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
+    os.environ["PYTHONSAFEPATH"] = "1"
+
+
 def hand_over(command: Sequence[str]) -> int:
-    """Runs the program, which finds its modules in the project's folder and nowhere near the user's; its exit code."""
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    os.environ["PYTHONSAFEPATH"] = "1"  # a folder of the user's may hold a backend of its own
+    """Runs the program; its exit code."""
     if os.name == "posix":
         os.execv(command[0], command)  # signals then reach the program itself
     process = subprocess.Popen(command)
