@@ -1,9 +1,10 @@
-"""Batches as tensors: read from the caches in the order of the epoch, one ahead of the step that uses them."""
+"""Batches as tensors: read from the caches in the order of the epoch, ahead of the steps that use them."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,17 +52,22 @@ def read_batch(batch: Batch[CachedItem]) -> TrainingBatch:
     )
 
 
-def read_batches(batches: Iterable[Batch[CachedItem]]) -> Iterator[TrainingBatch]:
-    """The batches in their order; while one is used the next is read by another thread."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as reader:
-        pending = None
+def read_batches(batches: Iterable[Batch[CachedItem]], *, workers: int = 1) -> Iterator[TrainingBatch]:
+    """The batches in their order; while one is used, the next ones are read.
+
+    workers: threads that read, each one batch ahead; 0 reads a batch when it is asked for.
+    """
+    if workers == 0:
+        yield from map(read_batch, batches)
+        return
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="batches") as readers:
+        pending: deque[Future[TrainingBatch]] = deque()
         for batch in batches:
-            upcoming = reader.submit(read_batch, batch)
-            if pending is not None:
-                yield pending.result()
-            pending = upcoming
-        if pending is not None:
-            yield pending.result()
+            pending.append(readers.submit(read_batch, batch))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def _stack(tensors: list[Tensor], paths: list[Path]) -> Tensor:

@@ -42,9 +42,10 @@ def test_on_its_device_a_batch_is_float32(tmp_path):
     assert not batch.text_mask.is_floating_point()
 
 
-def test_batches_come_in_the_order_of_the_epoch(tmp_path):
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_batches_come_in_the_order_of_the_epoch(tmp_path, workers):
     items = [cached_item(tmp_path, str(number), value=float(number)) for number in range(5)]
-    read = read_batches([Batch((item,)) for item in items])
+    read = read_batches([Batch((item,)) for item in items], workers=workers)
     assert [batch.latents.mean().item() for batch in read] == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert list(read_batches([])) == []
 

@@ -1,0 +1,55 @@
+"""One optimizer step: the losses of its micro-batches backward, gradients limited, weights changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One optimizer step in this process. losses: of its micro-batches, those that count, on the device.
+
+    rates: the learning rate of each group, as used.
+    """
+
+    losses: Tensor
+    gradient_norm: float
+    rates: dict[str, float]
+
+
+def optimizer_step(
+    losses: Iterable[tuple[Tensor, float]],
+    *,
+    accelerator: Accelerator,
+    optimizer: Optimizer,
+    scheduler: LRScheduler,
+    parameters: list[nn.Parameter],
+    accumulation: int,
+    max_grad_norm: float,
+) -> StepResult:
+    """Backward through each loss as it comes, then one update.
+
+    losses: each with its weight, 1, or 0 for one that is computed only to take part in the exchange of gradients. They
+    are divided by `accumulation`, also where an epoch ends before there are that many. max_grad_norm: 0 for no limit.
+    gradient_norm is the norm before it was limited.
+    """
+    values = []
+    for loss, weight in losses:
+        accelerator.backward(loss * (weight / accumulation))
+        if weight:
+            values.append(loss.detach())
+    norm = accelerator.clip_grad_norm_(parameters, max_grad_norm if max_grad_norm > 0 else math.inf)
+    rates = {group.get("name", "unet"): group["lr"] for group in optimizer.param_groups}
+    optimizer.step()
+    scheduler.step()
+    optimizer.zero_grad(set_to_none=True)
+    stacked = torch.stack(values) if values else torch.zeros(0, device=accelerator.device)
+    return StepResult(losses=stacked, gradient_norm=float(norm), rates=rates)
