@@ -36,6 +36,8 @@ def make_field(declared: Option) -> gr.components.Component:
     if declared.kind == "choice":
         choices = [("", ""), *declared.choices] if declared.optional else list(declared.choices)
         return gr.Dropdown(choices=choices, **shared)
+    if declared.suggestions:
+        return gr.Dropdown(choices=list(declared.suggestions), allow_custom_value=True, **shared)
     if declared.kind == "list":
         return gr.Textbox(lines=2, max_lines=12, placeholder="one a line", **shared)
     return gr.Textbox(lines=1, max_lines=1, **shared)
@@ -48,7 +50,7 @@ def to_field(declared: Option, value: Any) -> FieldValue:
     if value is None:
         return ""
     if declared.kind == "list":
-        return "\n".join(value)
+        return "\n".join(item if isinstance(item, str) else format_number(item) for item in value)
     if declared.kind == "steps_or_ratio":
         return format_steps_or_ratio(value)
     return format_number(value) if isinstance(value, float) else str(value)

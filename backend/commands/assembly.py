@@ -1,237 +1,233 @@
-"""Puts a trainer together from a configuration: model, LoRA, data, optimizer, trackers."""
+"""Puts a trainer together from a configuration: data, model, network, optimizer, trackers, and where to go on."""
 
 from __future__ import annotations
 
-import random
+import json
+import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
+from backend.commands.model import create_network, load_model
+from backend.commands.records import model_spec, print_summary, resume_facts, training_record
+from backend.commands.training_data import TrainingData, load_data
 from backend.config.configuration import Configuration
-from backend.config.dataset import read_dataset_file
-from backend.config.network_args import format_network_args, parse_assignments
-from backend.dataset.batches import BucketGroup, count_batches, epoch_batches, group_into_buckets
-from backend.dataset.cached import CachedItem
-from backend.dataset.training_items import find_training_items
-from backend.errors import DatasetError, OptionError, StoppedByUser
-from backend.models.hunyuan_video.checkpoint import load_transformer
-from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
-from backend.networks.lora import LoRANetwork, create_lora
-from backend.networks.metadata import ModelSpec, TrainingRecord, build_metadata
-from backend.plan.modules import block_linears
-from backend.plan.selection import ModuleState, select_modules, trained_modules
-from backend.plan.steps import StepCount, count_steps
+from backend.config.network_args import parse_assignments
+from backend.errors import OptionError, StoppedByUser
+from backend.networks.lora import LoRANetwork
+from backend.networks.metadata import build_metadata
+from backend.plan.plan import schedule_settings
+from backend.plan.resume import MAY_CHANGE, StateRecord, check_facts, read_state_record
 from backend.runs.folder import RunFolder
 from backend.runs.status import Reporter
-from backend.training.batches import TrainingBatch, read_batches
-from backend.training.checkpoints import SAVE_DTYPES, CheckpointSaver
-from backend.training.dataset_record import dataset_record
-from backend.training.flow_matching import NoiseSampling
-from backend.training.optimizers import check_optimizer, make_optimizer, optimizer_name
-from backend.training.schedules import make_schedule
+from backend.training.checkpoints import SAVE_DTYPES, SavePlan, Saver
+from backend.training.loss import LossSettings
+from backend.training.noise_sampling import NoiseSampling
+from backend.training.optimizers import check_optimizer, make_optimizer, optimizer_name, sets_its_own_rate
+from backend.training.schedules import fast_forward, make_custom_schedule, make_schedule
+from backend.training.state import load_network_tensors, load_state, scheduled_steps
 from backend.training.trackers import Trackers, check_wandb_login, new_log_folder, tracker_kinds
-from backend.training.trainer import LossSettings, Trainer
-
-DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+from backend.training.trainer import Trainer
 
 
 def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: Reporter) -> Trainer:
-    """A trainer that is ready to start. configuration: complete, as a run folder holds it.
+    """A trainer that is ready to start, in one of its processes. configuration: complete, as a run folder holds it.
 
     Prints what the training will be. Raises StoppedByUser if a stop is requested meanwhile, and what its parts raise.
     """
-    data = load_data(configuration)
-    arguments = parse_assignments(configuration.optimizer.optimizer_args, option="optimizer_args")
-    check_optimizer(configuration.optimizer.optimizer_type, arguments=arguments)
-    log_folder = _log_folder(configuration)
-    accelerator = Accelerator(
-        mixed_precision=configuration.memory.mixed_precision,
-        log_with=tracker_kinds(configuration.logging.log_with),
-        project_dir=str(log_folder),
+    seed = _seed(configuration)
+    data = load_data(configuration, seed=seed, processes=int(os.environ.get("WORLD_SIZE", "1")))
+    _check_optimizer(configuration)
+    facts, start = resume_facts(configuration, data), _start(configuration, data)
+    log_folder = _log_folder(configuration) if is_first_process() else None
+    accelerator = _accelerator(configuration, log_folder)
+    reporter.update(
+        log_folder=str(log_folder or ""), total_steps=data.steps.total_steps, total_epochs=data.steps.epochs
     )
-    reporter.update(log_folder=str(log_folder), total_steps=data.steps.total_steps, total_epochs=data.steps.epochs)
-    torch.manual_seed(_seed(configuration))
+    torch.manual_seed(seed)
     _stop_if_asked(reporter)
 
     transformer = load_model(configuration, device=accelerator.device)
-    network = create_network(configuration, transformer)
+    network = create_network(configuration, transformer, seed=seed)
     _stop_if_asked(reporter)
 
-    groups = network.parameter_groups(configuration.optimizer.learning_rate, configuration.network.loraplus_lr_ratio)
-    optimizer = make_optimizer(configuration.optimizer.optimizer_type, groups, arguments=arguments)
-    scheduler = make_schedule(
-        optimizer,
-        configuration.schedule.lr_scheduler,
-        warmup=configuration.schedule.lr_warmup_steps,
-        total_steps=data.steps.total_steps,
-    )
-    record = training_record(configuration, data, optimizer=optimizer_name(optimizer, arguments))
-    print_summary(transformer, network, data, configuration)
-    transformer, optimizer = accelerator.prepare(transformer, optimizer)
-    return Trainer(
+    optimizer = _optimizer(configuration, network)
+    scheduler = _scheduler(configuration, optimizer, total_steps=data.steps.total_steps)
+    if is_first_process():
+        print_summary(transformer, network, data, configuration)
+    metadata = _metadata(configuration, data, optimizer)
+    _keep_from_exchange(transformer)
+    prepared, optimizer = accelerator.prepare(transformer, optimizer)
+    buckets = configuration.timesteps.num_timestep_buckets
+    trainer = Trainer(
         accelerator=accelerator,
-        transformer=transformer,
+        transformer=prepared,
         network=network,
         optimizer=optimizer,
         scheduler=scheduler,
         epoch_batches=data.epoch,
+        epoch_uniforms=partial(data.uniforms, strata=buckets) if buckets else None,
         steps=data.steps,
-        settings=_loss_settings(configuration),
+        settings=LossSettings(noise_sampling(configuration), configuration.timesteps.guidance_scale),
         accumulation=configuration.schedule.gradient_accumulation_steps,
         max_grad_norm=configuration.optimizer.max_grad_norm,
-        seed=_seed(configuration),
-        saver=_saver(configuration, record, run),
-        trackers=Trackers(accelerator, log_folder=log_folder, name=configuration.logging.log_tracker_name),
+        scale_weight_norms=configuration.network.scale_weight_norms,
+        seed=seed,
+        facts=facts,
+        start=start,
         reporter=reporter,
     )
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The cached items of all datasets, and the steps that they make."""
-
-    groups: Sequence[BucketGroup[CachedItem]]
-    steps: StepCount
-    seed: int
-    records: Sequence[dict[str, Any]]
-
-    @property
-    def items_with_repeats(self) -> int:
-        return sum(len(group.items) * group.num_repeats for group in self.groups)
-
-    def epoch(self, epoch: int) -> Iterator[TrainingBatch]:
-        """The batches of an epoch, counted from 1, as tensors."""
-        return read_batches(epoch_batches(self.groups, seed=self.seed, epoch=epoch))
-
-
-def load_data(configuration: Configuration) -> TrainingData:
-    """What is cached of the dataset. Prints what is left out; raises DatasetError if nothing can be trained on."""
-    if configuration.dataset.dataset_config is None:
-        raise OptionError("no dataset is chosen", hint="name its file", option="dataset_config")
-    file = read_dataset_file(Path(configuration.dataset.dataset_config))
-    training = find_training_items(file.datasets)
-    problems = [problem for each in training for problem in (*each.problems, *each.missing_problems())]
-    for problem in problems:
-        print(f"{problem.severity}: {problem}", flush=True)
-    groups = group_into_buckets(file.datasets, [each.ready for each in training])
-    if not groups:
-        raise DatasetError("the dataset has nothing to train on", hint="see the lines above; cache it again")
-    schedule = configuration.schedule
-    steps = count_steps(
-        count_batches(groups),
-        accumulation=schedule.gradient_accumulation_steps,
-        max_train_steps=schedule.max_train_steps,
-        max_train_epochs=schedule.max_train_epochs,
-    )
-    records = [dataset_record(dataset) for dataset in file.datasets]
-    return TrainingData(groups=groups, steps=steps, seed=_seed(configuration), records=records)
-
-
-def load_model(configuration: Configuration, *, device: torch.device) -> HunyuanVideoTransformer:
-    """The frozen transformer on its device, in the dtype that the options ask for."""
-    if configuration.model.dit is None:
-        raise OptionError("no transformer is chosen", hint="name its weights file", option="dit")
-    default = "float32" if configuration.memory.mixed_precision == "no" else "bfloat16"
-    dtype = DTYPES[configuration.model.dit_dtype or default]
-    transformer = load_transformer(Path(configuration.model.dit), device=device, dtype=dtype)
-    transformer.gradient_checkpointing = configuration.memory.gradient_checkpointing
-    return transformer
-
-
-def create_network(configuration: Configuration, transformer: HunyuanVideoTransformer) -> LoRANetwork:
-    """The LoRA on the modules that the patterns select, its start drawn from the run's seed."""
-    options = configuration.network
-    decisions = select_modules(
-        block_linears(transformer.shape),
-        exclude_patterns=options.exclude_patterns,
-        include_patterns=options.include_patterns,
-    )
-    if options.verbose:
-        for decision in decisions:
-            mark = "+" if decision.state is ModuleState.TRAINED else "-"
-            print(f"{mark} {decision.module.name} ({decision.pattern or 'no pattern'})")
-    return create_lora(
-        transformer,
-        [module.name for module in trained_modules(decisions)],
-        rank=options.network_dim,
-        alpha=options.network_alpha,
-        dropout=options.network_dropout,
-        generator=torch.Generator().manual_seed(_seed(configuration)),
-    )
-
-
-def training_record(configuration: Configuration, data: TrainingData, *, optimizer: str) -> TrainingRecord:
-    """What the LoRA file will tell about this training."""
-    network, schedule, timesteps = configuration.network, configuration.schedule, configuration.timesteps
-    strings = format_network_args(configuration.values())
-    return TrainingRecord(
-        session_id=random.SystemRandom().randrange(2**32),
-        training_started_at=time.time(),
-        output_name=configuration.saving.output_name,
-        learning_rate=configuration.optimizer.learning_rate,
-        num_train_items=data.items_with_repeats,
-        num_batches_per_epoch=data.steps.batches_per_epoch,
-        num_epochs=data.steps.epochs,
-        gradient_checkpointing=configuration.memory.gradient_checkpointing,
-        gradient_checkpointing_cpu_offload=False,
-        gradient_accumulation_steps=schedule.gradient_accumulation_steps,
-        max_train_steps=data.steps.total_steps,
-        lr_warmup_steps=schedule.lr_warmup_steps,
-        lr_scheduler=schedule.lr_scheduler,
-        base_model_version="hunyuan_video",
-        network_module=network.network_module,
-        network_dim=network.network_dim,
-        network_alpha=network.network_alpha,
-        network_dropout=network.network_dropout,
-        mixed_precision=configuration.memory.mixed_precision,
-        seed=_seed(configuration),
-        training_comment=configuration.metadata.training_comment,
-        optimizer=optimizer,
-        max_grad_norm=configuration.optimizer.max_grad_norm,
-        fp8_base=False,
-        weighting_scheme=timesteps.weighting_scheme,
-        logit_mean=0.0,
-        logit_std=1.0,
-        mode_scale=1.29,
-        guidance_scale=timesteps.guidance_scale,
-        timestep_sampling=timesteps.timestep_sampling,
-        sigmoid_scale=timesteps.sigmoid_scale,
-        discrete_flow_shift=timesteps.discrete_flow_shift,
-        sd_model_name=Path(configuration.model.dit or "").name,
-        vae_name=Path(configuration.model.vae).name if configuration.model.vae else None,
-        datasets=data.records,
-        network_args=dict(string.split("=", 1) for string in strings) if strings else None,
-    )
-
-
-def print_summary(
-    transformer: HunyuanVideoTransformer, network: LoRANetwork, data: TrainingData, configuration: Configuration
-) -> None:
-    """What the training will be, in numbers that follow from the options."""
-    base = sum(parameter.numel() for parameter in transformer.parameters()) - network.trainable_parameters
-    options, steps = configuration.network, data.steps
-    print(f"base: {base:,} parameters, {transformer.img_in.proj.weight.dtype}, {configuration.model.dit}")
-    print(
-        f"LoRA: {len(network.layers)} modules, rank {options.network_dim}, "
-        f"{network.trainable_parameters:,} trainable parameters"
-    )
-    ratio = options.loraplus_lr_ratio
-    rate = configuration.optimizer.learning_rate
-    print(
-        f"learning rate: down {rate:g}, up {rate * ratio:g} (LoRA+ {ratio:g})" if ratio else f"learning rate: {rate:g}"
-    )
-    for group in data.groups:
-        frames = f"x{group.frame_count} frames" if group.frame_count else ""
-        print(
-            f"dataset {group.dataset_number}: {group.bucket[0]}x{group.bucket[1]}{frames}: {len(group.items)} items "
-            f"x {group.num_repeats} repeats, {group.batch_count} batches"
+    _resume(configuration, trainer)
+    if log_folder is not None:
+        name = configuration.logging.log_tracker_name
+        trainer.trackers = Trackers(accelerator, log_folder=log_folder, name=name)
+        trainer.saver = Saver(
+            folder=Path(configuration.saving.output_dir or run.checkpoints),
+            name=configuration.saving.output_name,
+            dtype=SAVE_DTYPES[configuration.saving.save_precision],
+            plan=_save_plan(configuration),
+            tensors=trainer.weights_to_save,
+            metadata=metadata,
+            write_state=trainer.save_state,
         )
-    print(f"{steps.batches_per_epoch} batches an epoch, {steps.epochs} epochs, {steps.total_steps} steps", flush=True)
+    return trainer
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one of all machines that saves and logs."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def noise_sampling(configuration: Configuration) -> NoiseSampling:
+    """How noise levels are drawn."""
+    options = configuration.timesteps
+    return NoiseSampling(**{name: getattr(options, name) for name in NoiseSampling.__dataclass_fields__})
+
+
+def _accelerator(configuration: Configuration, log_folder: Path | None) -> Accelerator:
+    machines = configuration.machines
+    handlers = [
+        DistributedDataParallelKwargs(
+            gradient_as_bucket_view=machines.ddp_gradient_as_bucket_view,
+            static_graph=machines.ddp_static_graph,
+            find_unused_parameters=bool(configuration.network.module_dropout),
+        )
+    ]
+    if machines.ddp_timeout:
+        handlers.append(InitProcessGroupKwargs(timeout=timedelta(minutes=machines.ddp_timeout)))
+    return Accelerator(
+        mixed_precision=configuration.memory.mixed_precision,
+        log_with=tracker_kinds(configuration.logging.log_with) if log_folder else None,
+        project_dir=str(log_folder) if log_folder else None,
+        kwargs_handlers=handlers,
+    )
+
+
+def _keep_from_exchange(transformer: torch.nn.Module) -> None:
+    """Name what processes need not send each other at the start: all but what is trained is read from the same files.
+
+    For the full-size model that is 26 GB. The attribute is torch's, see DistributedDataParallel.
+    """
+    tensors = [*transformer.named_parameters(), *transformer.named_buffers()]
+    frozen = [name for name, tensor in tensors if not tensor.requires_grad]
+    transformer._ddp_params_and_buffers_to_ignore = frozen
+
+
+def _check_optimizer(configuration: Configuration) -> None:
+    """Raise OptionError for an optimizer that cannot train so, before the model is loaded."""
+    options, ratio = configuration.optimizer, configuration.network.loraplus_lr_ratio
+    arguments = _optimizer_arguments(configuration)
+    rates = (options.learning_rate, options.learning_rate * ratio) if ratio else (options.learning_rate,)
+    check_optimizer(options.optimizer_type, arguments=arguments, rates=rates)
+    schedule = configuration.schedule
+    changes = schedule.lr_scheduler_type or schedule.lr_scheduler != "constant"
+    if changes and sets_its_own_rate(options.optimizer_type, arguments):
+        raise OptionError(
+            f"adafactor with relative_step sets its own learning rate, but lr_scheduler is {schedule.lr_scheduler}",
+            hint="choose constant, or add relative_step=False to optimizer_args",
+            option="lr_scheduler",
+        )
+
+
+def _optimizer(configuration: Configuration, network: LoRANetwork) -> Optimizer:
+    groups = network.parameter_groups(configuration.optimizer.learning_rate, configuration.network.loraplus_lr_ratio)
+    arguments = _optimizer_arguments(configuration)
+    return make_optimizer(configuration.optimizer.optimizer_type, groups, arguments=arguments)
+
+
+def _optimizer_arguments(configuration: Configuration) -> dict:
+    return parse_assignments(configuration.optimizer.optimizer_args, option="optimizer_args")
+
+
+def _scheduler(configuration: Configuration, optimizer: Optimizer, *, total_steps: int) -> LRScheduler:
+    settings = schedule_settings(configuration)
+    if path := configuration.schedule.lr_scheduler_type:
+        return make_custom_schedule(optimizer, path, arguments=settings.lr_scheduler_args)
+    return make_schedule(optimizer, settings, total_steps=total_steps)
+
+
+def _start(configuration: Configuration, data: TrainingData) -> StateRecord:
+    """Where to go on; the beginning if nothing is resumed. Prints what has changed since.
+
+    Raises OptionError for settings that do not fit the state, and for a state with nothing left to train.
+    """
+    if not configuration.saving.resume:
+        return StateRecord(step=0)
+    folder = Path(configuration.saving.resume)
+    record = read_state_record(folder)
+    if record.step is None:
+        record = StateRecord(scheduled_steps(folder))
+        print(f"warning: {folder} does not tell its step; its schedule is at {record.step}", flush=True)
+    for change in check_facts(record.facts, resume_facts(configuration, data), folder=folder):
+        print(f"resume: {change}", flush=True)
+    if record.step >= data.steps.total_steps:
+        raise OptionError(
+            f"{folder}: is at step {record.step}, and the training has {data.steps.total_steps}",
+            hint="raise max_train_steps or max_train_epochs",
+            option="resume",
+        )
+    print(f"resume: after step {record.step} of {data.steps.total_steps}, from {folder}", flush=True)
+    return record
+
+
+def _resume(configuration: Configuration, trainer: Trainer) -> None:
+    """Give the trainer's parts the insides of the state."""
+    if not configuration.saving.resume:
+        return
+    folder = Path(configuration.saving.resume)
+    problems = trainer.network.load_state_dict(load_network_tensors(folder))
+    if problems:
+        raise OptionError(f"{folder}: {problems[0].message}", hint="resume with the same modules", option="resume")
+    rates = [(group["lr"], group["initial_lr"]) for group in trainer.optimizer.param_groups]
+    fresh = trainer.scheduler.state_dict()
+    load_state(folder, trainer.resumable)
+    now = json.loads(json.dumps(trainer.facts))
+    if any(trainer.start.facts.get(name) != now[name] for name in MAY_CHANGE):
+        trainer.scheduler.load_state_dict(fresh)
+        for group, (rate, initial_rate) in zip(trainer.optimizer.param_groups, rates, strict=True):
+            group["lr"], group["initial_lr"] = rate, initial_rate
+        fast_forward(trainer.scheduler, trainer.start.step or 0)
+
+
+def _metadata(configuration: Configuration, data: TrainingData, optimizer: Optimizer):
+    """The metadata of a file as a function of step and epoch."""
+    record = training_record(
+        configuration, data, optimizer=optimizer_name(optimizer, _optimizer_arguments(configuration))
+    )
+    spec, minimal = model_spec(configuration), configuration.metadata.no_metadata
+    return lambda step, epoch: build_metadata(
+        record, spec, steps=step, epoch=epoch, finished_at=time.time(), minimal=minimal
+    )
+
+
+def _save_plan(configuration: Configuration) -> SavePlan:
+    return SavePlan(**{name: getattr(configuration.saving, name) for name in SavePlan.__dataclass_fields__})
 
 
 def _log_folder(configuration: Configuration) -> Path:
@@ -241,29 +237,6 @@ def _log_folder(configuration: Configuration) -> Path:
     if configuration.logging.logging_dir is None:
         raise OptionError("no log folder is given", hint="name it with logging_dir", option="logging_dir")
     return new_log_folder(Path(configuration.logging.logging_dir), configuration.logging.log_prefix)
-
-
-def _loss_settings(configuration: Configuration) -> LossSettings:
-    timesteps = configuration.timesteps
-    return LossSettings(
-        sampling=NoiseSampling(timesteps.timestep_sampling, timesteps.discrete_flow_shift, timesteps.sigmoid_scale),
-        weighting_scheme=timesteps.weighting_scheme,
-        guidance_scale=timesteps.guidance_scale,
-    )
-
-
-def _saver(configuration: Configuration, record: TrainingRecord, run: RunFolder) -> CheckpointSaver:
-    saving = configuration.saving
-    return CheckpointSaver(
-        folder=Path(saving.output_dir) if saving.output_dir else run.checkpoints,
-        name=saving.output_name,
-        dtype=SAVE_DTYPES[saving.save_precision],
-        every_n_steps=saving.save_every_n_steps,
-        every_n_epochs=saving.save_every_n_epochs,
-        metadata=lambda step, epoch: build_metadata(
-            record, ModelSpec(), steps=step, epoch=epoch, finished_at=time.time()
-        ),
-    )
 
 
 def _seed(configuration: Configuration) -> int:

@@ -6,6 +6,7 @@ which this same file trains; what that prints goes to the run's log and, while t
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -17,7 +18,8 @@ from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.config.schema import GROUPS
 from backend.config.toml_file import read_configuration
-from backend.errors import OptionError, StoppedByUser, UserError
+from backend.errors import StoppedByUser, UserError
+from backend.plan.plan import check_outputs
 from backend.runs.folder import RunFolder, RunState
 from backend.runs.log_file import LogFollower
 from backend.runs.queue import run_job
@@ -53,7 +55,13 @@ def follow(run: RunFolder) -> int:
 
 
 def train(run: RunFolder) -> None:
-    """The training itself, inside accelerate's launcher; its outcome is told in the run's status."""
+    """The training itself, inside accelerate's launcher; its outcome is told in the run's status.
+
+    Of the processes on a machine the first holds the lock and tells; the others only compute.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        _train(read_configuration(run.config_file), run, Reporter(None))
+        return
     lock = filelock.FileLock(run.lock_file)
     try:
         with lock.acquire(timeout=5):
@@ -66,7 +74,9 @@ def _train_and_report(run: RunFolder) -> None:
     reporter = Reporter(run.path)
     reporter.update(phase="loading")
     try:
-        _train(read_configuration(run.config_file), run, reporter)
+        configuration = read_configuration(run.config_file)
+        check_outputs(configuration)  # another run may have made them since this one was put into the queue
+        _train(configuration, run, reporter)
     except StoppedByUser as stopped:
         reporter.update(outcome="stopped", message=str(stopped), exit_code=stopped.exit_code)
         raise
@@ -81,22 +91,14 @@ def _train_and_report(run: RunFolder) -> None:
 
 
 def _train(configuration: Configuration, run: RunFolder, reporter: Reporter) -> None:
-    _refuse_to_overwrite(configuration)
     from backend.commands.assembly import assemble_trainer  # torch and accelerate take seconds to import
 
     trainer = assemble_trainer(configuration, run=run, reporter=reporter)
     try:
         trainer.train()
     finally:
-        trainer.trackers.close()
-
-
-def _refuse_to_overwrite(configuration: Configuration) -> None:
-    """Raise OptionError if the final file is there: a run may have made it since this one was put into the queue."""
-    saving = configuration.saving
-    path = Path(saving.output_dir or "", f"{saving.output_name}.safetensors")
-    if saving.output_dir and path.exists():
-        raise OptionError(f"{path}: exists already", hint="choose another output_name or output_dir")
+        if trainer.trackers:
+            trainer.trackers.close()
 
 
 def run_as_trainer(arguments: list[str]) -> int:

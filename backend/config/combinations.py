@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from backend.config.file_names import is_file_name
 from backend.config.network_args import parse_assignments
 from backend.config.options import OptionGroup, describe
-from backend.config.schema import LoggingOptions, MemoryOptions, OptimizerOptions, SavingOptions, ScheduleOptions
+from backend.config.schema import (
+    LoggingOptions,
+    MachineOptions,
+    MemoryOptions,
+    NetworkOptions,
+    OptimizerOptions,
+    SavingOptions,
+    ScheduleOptions,
+    TimestepOptions,
+)
 from backend.errors import OptionError, Problem
 
 
@@ -17,7 +26,7 @@ def find_conflicts(groups: Mapping[str, OptionGroup]) -> list[Problem]:
     for group in groups.values():
         match group:
             case OptimizerOptions():
-                problems += _optimizer_problems(group)
+                problems += _assignment_problems(group.optimizer_args, "optimizer_args")
             case MemoryOptions():
                 problems += _attention_problems(group)
             case SavingOptions():
@@ -26,16 +35,57 @@ def find_conflicts(groups: Mapping[str, OptionGroup]) -> list[Problem]:
                 problems += _file_name_problems(group, "log_tracker_name")
                 problems += _file_name_problems(group, "log_prefix", followed_by="20261122140000")
             case ScheduleOptions():
-                problems += _schedule_problems(group)
+                problems += _assignment_problems(group.lr_scheduler_args, "lr_scheduler_args")
+            case TimestepOptions():
+                problems += _range_problems(group)
+            case NetworkOptions():
+                problems += _weights_problems(group)
+            case MachineOptions():
+                problems += _machine_problems(group)
     return problems
 
 
-def _optimizer_problems(optimizer: OptimizerOptions) -> list[Problem]:
+def _assignment_problems(strings: list[str], option: str) -> list[Problem]:
     try:
-        parse_assignments(optimizer.optimizer_args, option="optimizer_args")
+        parse_assignments(strings, option=option)
     except OptionError as error:
         return list(error.problems)
     return []
+
+
+def _range_problems(timesteps: TimestepOptions) -> list[Problem]:
+    low = timesteps.min_timestep or 0
+    high = 1000 if timesteps.max_timestep is None else timesteps.max_timestep
+    if low < high:
+        return []
+    message = f"min_timestep is {low}, but has to be below max_timestep, which is {high}"
+    return [Problem(message, hint="lower the one or raise the other", option="min_timestep")]
+
+
+def _weights_problems(network: NetworkOptions) -> list[Problem]:
+    problems = []
+    if network.dim_from_weights and not network.network_weights:
+        message = "dim_from_weights is on, but there are no start weights (network_weights)"
+        problems.append(Problem(message, hint="name a LoRA file, or switch it off", option="dim_from_weights"))
+    files, multipliers = len(network.base_weights), len(network.base_weights_multiplier)
+    if multipliers > files:
+        message = f"base_weights_multiplier has {multipliers} numbers for {files} files of base_weights"
+        problems.append(Problem(message, hint="take the others out", option="base_weights_multiplier"))
+    return problems
+
+
+def _machine_problems(machines: MachineOptions) -> list[Problem]:
+    problems = []
+    if machines.machine_rank >= machines.num_machines:
+        message = f"machine_rank is {machines.machine_rank}, but there are {machines.num_machines} machines"
+        problems.append(Problem(message, hint="machines count from 0", option="machine_rank"))
+    if machines.num_machines > 1 and not machines.main_process_ip:
+        message = f"there are {machines.num_machines} machines, but main_process_ip is not given"
+        problems.append(Problem(message, hint="name the address of machine 0", option="main_process_ip"))
+    if machines.num_processes < machines.num_machines:
+        message = f"{machines.num_processes} processes on {machines.num_machines} machines"
+        problems.append(Problem(message, hint="wanted at least one on each (num_processes)", option="num_processes"))
+    return problems
 
 
 def _attention_problems(memory: MemoryOptions) -> list[Problem]:
@@ -51,15 +101,3 @@ def _file_name_problems(group: OptionGroup, name: str, *, followed_by: str = "")
     label = describe(type(group), name).label
     hint = "wanted a file name that every system takes, without folder and ending"
     return [Problem(f"{label} ({name}) is {text!r}", hint=hint, option=name)]
-
-
-def _schedule_problems(schedule: ScheduleOptions) -> list[Problem]:
-    if schedule.lr_scheduler != "constant" or not schedule.lr_warmup_steps:
-        return []
-    return [
-        Problem(
-            f"the schedule constant has no warm-up, but lr_warmup_steps is {schedule.lr_warmup_steps}",
-            hint="choose constant_with_warmup, or set the warm-up to 0",
-            option="lr_warmup_steps",
-        )
-    ]

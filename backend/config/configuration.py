@@ -35,6 +35,7 @@ class Configuration(BaseModel):
     saving: schema.SavingOptions = schema.SavingOptions()
     logging: schema.LoggingOptions = schema.LoggingOptions()
     metadata: schema.MetadataOptions = schema.MetadataOptions()
+    machines: schema.MachineOptions = schema.MachineOptions()
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], *, places: Mapping[str, str] | None = None) -> Configuration:
@@ -157,6 +158,8 @@ def _cleaned(declared: Option, value: Any) -> Any:
 
     An empty text, as a form field or `name = ""` gives it, means "not set" where that is possible.
     """
+    if declared.kind == "list" and declared.path and isinstance(value, list | tuple):
+        return [_path_as_meant(text.strip()) if isinstance(text, str) else text for text in value]
     if not isinstance(value, str):
         return value
     text = value.strip()

@@ -47,14 +47,16 @@ def option(
     basic: bool = False,
     path: PathKind = "",
     network_arg: bool = False,
+    suggestions: tuple[str, ...] = (),
     **limits: float,
 ) -> Any:
     """Declare an option.
 
     basic: most people change it. path: the text is a path of this kind. network_arg: in files and on musubi-tuner's
-    command line the value stands inside `network_args`. limits: ge, gt, le, lt as in pydantic.
+    command line the value stands inside `network_args`. suggestions: common values of a text. limits: ge, gt, le, lt as
+    in pydantic.
     """
-    facts = {"unit": unit, "basic": basic, "path": path, "network_arg": network_arg}
+    facts = {"unit": unit, "basic": basic, "path": path, "network_arg": network_arg, "suggestions": suggestions}
     return Field(default, title=label, json_schema_extra=facts, validate_default=True, **limits)
 
 
@@ -75,6 +77,7 @@ class Option:
     basic: bool
     path: PathKind
     network_arg: bool
+    suggestions: tuple[str, ...]
 
 
 def describe(group: type[OptionGroup], name: str) -> Option:

@@ -20,8 +20,48 @@ def _short_module_name(value: object) -> object:
     return value.removeprefix("musubi_tuner.") if isinstance(value, str) else value
 
 
+LRScheduler = Literal[
+    "constant",
+    "constant_with_warmup",
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "cosine_with_min_lr",
+    "polynomial",
+    "inverse_sqrt",
+    "warmup_stable_decay",
+    "piecewise_constant",
+    "rex",
+]
+TimestepSampling = Literal[
+    "sigma",
+    "uniform",
+    "sigmoid",
+    "shift",
+    "flux_shift",
+    "flux2_shift",
+    "qwen_shift",
+    "krea2_shift",
+    "ideogram4_shift",
+    "logsnr",
+    "qinglong_flux",
+    "qinglong_qwen",
+]
 NetworkModule = Annotated[Literal["networks.lora"], BeforeValidator(_short_module_name)]
 Dtype = Annotated[Literal["float16", "bfloat16", "float32"], BeforeValidator(_full_dtype_name)]
+
+
+OPTIMIZERS = (
+    "adamw",
+    "adamw8bit",
+    "pagedadamw8bit",
+    "lion",
+    "lion8bit",
+    "prodigy",
+    "adafactor",
+    "adamwschedulefree",
+    "radamschedulefree",
+)
 
 
 class ModelOptions(OptionGroup):
@@ -55,6 +95,10 @@ class DatasetOptions(OptionGroup):
     dataset_config: str | None = option(None, label="Dataset file", basic=True, path="file")
     """The dataset TOML that names the folders of photos and clips, their resolution, repeats and batch size."""
 
+    max_data_loader_n_workers: int = option(8, label="Reading threads", unit="threads", ge=0)
+    """Threads that read batches ahead, at most as many as the machine has cores. 0: each batch is read when its turn
+    comes."""
+
 
 class CachingOptions(OptionGroup):
     """Caching"""
@@ -84,6 +128,16 @@ class NetworkOptions(OptionGroup):
     network_dropout: float | None = option(None, label="Dropout", ge=0, lt=1)
     """Part of the LoRA's inner values that is dropped at random in each training step. Empty: none."""
 
+    rank_dropout: float | None = option(None, label="Rank dropout", ge=0, lt=1, network_arg=True)
+    """Part of the ranks that is dropped at random, for all tokens of an item alike. Empty: none."""
+
+    module_dropout: float | None = option(None, label="Module dropout", ge=0, lt=1, network_arg=True)
+    """Chance that a module is left out of a training step. Empty: none is."""
+
+    scale_weight_norms: float | None = option(None, label="Weight norm limit", gt=0)
+    """After each step, modules whose change of the weights is larger than this norm are scaled down to it. Empty: no
+    limit. 1 is a common value."""
+
     loraplus_lr_ratio: float | None = option(None, label="LoRA+ ratio", basic=True, gt=0, network_arg=True)
     """The up matrices learn this many times faster than the down matrices (LoRA+). Empty: the same rate for both."""
 
@@ -95,6 +149,18 @@ class NetworkOptions(OptionGroup):
     """Regular expressions; modules whose whole name matches one are trained although they are excluded. To train
     only some modules, exclude .* and include those."""
 
+    network_weights: str | None = option(None, label="Start weights", path="file")
+    """A LoRA file to start from, in place of an untrained LoRA; its own alpha holds."""
+
+    dim_from_weights: bool = option(False, label="Ranks from the start weights")
+    """Take modules, ranks and alphas from the start weights; the patterns, rank and alpha above are not used."""
+
+    base_weights: list[str] = option([], label="Merged LoRA files", path="file")
+    """LoRA files that are added to the transformer before training; the new LoRA learns what they lack."""
+
+    base_weights_multiplier: list[float] = option([], label="Strengths of the merged files")
+    """How strongly each of the merged LoRA files is added, one number a file; 1 where none is given."""
+
     verbose: bool = option(False, label="List modules in the log", network_arg=True)
     """Write the name of every trained and skipped module to the log."""
 
@@ -102,8 +168,9 @@ class NetworkOptions(OptionGroup):
 class OptimizerOptions(OptionGroup):
     """Optimizer"""
 
-    optimizer_type: Literal["adamw"] = option("adamw", label="Optimizer")
-    """The algorithm that turns gradients into changes of the LoRA."""
+    optimizer_type: str = option("adamw", label="Optimizer", suggestions=OPTIMIZERS)
+    """The algorithm that turns gradients into changes of the LoRA: a name of the list, a class of torch.optim, or a
+    dotted path such as bitsandbytes.optim.PagedAdamW8bit. Other libraries than torch have to be installed."""
 
     optimizer_args: list[str] = option([], label="Optimizer arguments")
     """Further arguments of the optimizer as name=value, such as weight_decay=0.1 or betas=0.9,0.99."""
@@ -127,13 +194,33 @@ class ScheduleOptions(OptionGroup):
     gradient_accumulation_steps: int = option(1, label="Gradient accumulation", unit="batches", ge=1)
     """Batches whose gradients are averaged before each optimizer step."""
 
-    lr_scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = option(
-        "constant", label="Learning rate schedule"
-    )
+    lr_scheduler: LRScheduler = option("constant", label="Learning rate schedule")
     """How the learning rate changes during training."""
 
     lr_warmup_steps: StepsOrRatio = option(0, label="Warm-up", unit="steps, ratio or %", ge=0)
     """Steps in which the learning rate rises from 0: a number of steps, or a part of all steps such as 0.1 or 10%."""
+
+    lr_decay_steps: StepsOrRatio = option(0, label="Decay", unit="steps, ratio or %", ge=0)
+    """Steps at the end in which the learning rate falls; used by warmup_stable_decay only."""
+
+    lr_scheduler_num_cycles: int = option(1, label="Cycles", ge=1)
+    """How often cosine_with_restarts starts again; half cosines of cosine_with_min_lr and warmup_stable_decay."""
+
+    lr_scheduler_power: float = option(1.0, label="Power", gt=0)
+    """Bend of the schedule polynomial; 1 is a straight line."""
+
+    lr_scheduler_timescale: int | None = option(None, label="Timescale", unit="optimizer steps", ge=1)
+    """Steps after which inverse_sqrt begins to fall. Empty: the warm-up, or 10000 without one."""
+
+    lr_scheduler_min_lr_ratio: float | None = option(None, label="Lowest rate", unit="ratio", ge=0, le=1)
+    """The lowest learning rate as a part of the full one, of cosine_with_min_lr, warmup_stable_decay and rex."""
+
+    lr_scheduler_type: str | None = option(None, label="Schedule class")
+    """A class of torch.optim.lr_scheduler, or a dotted path, in place of the schedule above."""
+
+    lr_scheduler_args: list[str] = option([], label="Schedule arguments")
+    """Further arguments as name=value: step_rules="1:100,0.1" of piecewise_constant, rex_alpha and rex_beta of rex, or
+    those of the schedule class."""
 
     seed: int | None = option(None, label="Seed", ge=0, lt=2**32)
     """Start of all random numbers; the same seed gives the same training. Empty: a random one, which is recorded."""
@@ -142,19 +229,45 @@ class ScheduleOptions(OptionGroup):
 class TimestepOptions(OptionGroup):
     """Timesteps and loss"""
 
-    timestep_sampling: Literal["sigma", "uniform", "sigmoid", "shift"] = option(
-        "sigma", label="Timestep sampling", basic=True
-    )
-    """How noise levels are drawn. shift with a flow shift of 7 is the usual choice for HunyuanVideo."""
+    timestep_sampling: TimestepSampling = option("sigma", label="Timestep sampling", basic=True)
+    """How noise levels are drawn. shift with a flow shift of 7 is the usual choice for HunyuanVideo; logsnr learns
+    styles; those named after other models go by the size of the picture."""
 
     discrete_flow_shift: float = option(1.0, label="Flow shift", basic=True, gt=0)
     """Pushes the drawn noise levels towards more noise; used by the sampling method shift only."""
 
     sigmoid_scale: float = option(1.0, label="Sigmoid scale", gt=0)
-    """Width of the drawn distribution, used by sigmoid and shift; larger means more very clean and very noisy steps."""
+    """Width of the drawn distribution, used by sigmoid and all shifts; larger means more very clean and very noisy
+    steps."""
 
-    weighting_scheme: Literal["none", "sigma_sqrt", "cosmap"] = option("none", label="Loss weighting")
-    """Weight of each noise level in the loss."""
+    weighting_scheme: Literal["none", "logit_normal", "mode", "cosmap", "sigma_sqrt"] = option(
+        "none", label="Weighting"
+    )
+    """sigma_sqrt and cosmap weigh each noise level in the loss; logit_normal and mode only change how often the
+    sampling method sigma draws it."""
+
+    logit_mean: float = option(0.0, label="Logit mean")
+    """Centre of the distribution of logit_normal, and of the log signal-to-noise ratio of logsnr."""
+
+    logit_std: float = option(1.0, label="Logit width", gt=0)
+    """Width of the distribution of logit_normal and logsnr."""
+
+    mode_scale: float = option(1.29, label="Mode scale")
+    """Strength of the weighting mode."""
+
+    min_timestep: int | None = option(None, label="Lowest timestep", ge=0, le=999)
+    """No noise level below this timestep is trained, 0 is clean. Empty: 0."""
+
+    max_timestep: int | None = option(None, label="Highest timestep", ge=1, le=1000)
+    """No noise level above this timestep is trained, 1000 is pure noise. Empty: 1000."""
+
+    preserve_distribution_shape: bool = option(False, label="Cut off at the range")
+    """Draw again what lies outside lowest and highest timestep, in place of squeezing the whole distribution between
+    them."""
+
+    num_timestep_buckets: int | None = option(None, label="Timestep strata", ge=2)
+    """Draw the noise levels of an epoch evenly from so many equal parts, so that small datasets see all of them. Empty:
+    each is drawn by itself. Not used by the sampling method sigma."""
 
     guidance_scale: float = option(1.0, label="Guidance", ge=0)
     """Value fed to the transformer's guidance embedding while training. It is used as it stands: 1 is what
@@ -184,11 +297,37 @@ class SavingOptions(OptionGroup):
     output_name: str = option("lora", label="Output name", basic=True)
     """Name of the LoRA file, without folder and ending."""
 
+    overwrite: bool = option(False, label="Overwrite existing files")
+    """Let this training write over LoRA files and states of the same name in the output folder."""
+
+    resume: str | None = option(None, label="Resume from", path="folder")
+    """A state folder (NAME-state) of a training that is to go on exactly where it was."""
+
     save_every_n_epochs: int | None = option(None, label="Save every n epochs", unit="epochs", ge=1)
     """Also save at the end of every n-th epoch."""
 
     save_every_n_steps: int | None = option(None, label="Save every n steps", unit="optimizer steps", ge=1)
     """Also save after every n-th step."""
+
+    save_last_n_epochs: int | None = option(None, label="Keep the last epochs", unit="files", ge=1)
+    """Of the files saved at ends of epochs keep only so many. Empty: all."""
+
+    save_last_n_steps: int | None = option(None, label="Keep the last steps", unit="optimizer steps", ge=1)
+    """Of the files saved after steps keep those that are at most so many steps old. Empty: all."""
+
+    save_state: bool = option(False, label="Save states")
+    """With each file also save the state, a folder from which training can go on exactly."""
+
+    save_state_on_train_end: bool = option(False, label="Save the last state")
+    """Save the state at the end of training, so that it can be made longer."""
+
+    save_last_n_epochs_state: int | None = option(None, label="Keep the last epochs' states", unit="folders", ge=1)
+    """Of the states saved at ends of epochs keep only so many. Empty: as many as files."""
+
+    save_last_n_steps_state: int | None = option(
+        None, label="Keep the last steps' states", unit="optimizer steps", ge=1
+    )
+    """Of the states saved after steps keep those that are at most so many steps old. Empty: as the files."""
 
     save_precision: Literal["float", "fp32", "fp16", "bf16"] = option("fp32", label="Save precision")
     """Type of the numbers in the LoRA file. bf16 halves the file and loses nothing that can be seen."""
@@ -216,6 +355,65 @@ class MetadataOptions(OptionGroup):
     training_comment: str | None = option(None, label="Comment")
     """A note that is kept in the LoRA file."""
 
+    metadata_title: str | None = option(None, label="Title")
+    """Title of the LoRA in its file. Empty: the output name."""
+
+    metadata_author: str | None = option(None, label="Author")
+    """Who made the LoRA, kept in its file."""
+
+    metadata_description: str | None = option(None, label="Description")
+    """What the LoRA does, kept in its file."""
+
+    metadata_license: str | None = option(None, label="Licence")
+    """Under which licence the LoRA may be used, kept in its file."""
+
+    metadata_tags: str | None = option(None, label="Tags")
+    """Words to find the LoRA by, separated by commas, kept in its file."""
+
+    metadata_reso: str | None = option(None, label="Resolution told")
+    """The resolution that the file tells, as width,height or one number. Empty: 1280x720."""
+
+    metadata_arch: str | None = option(None, label="Architecture told")
+    """The model family that the file tells. Empty: hunyuan-video."""
+
+    no_metadata: bool = option(False, label="Keep the training to myself")
+    """Write nothing about the training into the LoRA file but what is needed to use it."""
+
+
+class MachineOptions(OptionGroup):
+    """Machines"""
+
+    num_processes: int = option(1, label="Processes", unit="processes", ge=1)
+    """Training processes on all machines together, one for each GPU. Each accumulates for itself, so two train like one
+    with twice the gradient accumulation."""
+
+    num_machines: int = option(1, label="Machines", unit="machines", ge=1)
+    """Computers that train together; the training is started on each of them with the same options but its number."""
+
+    machine_rank: int = option(0, label="Number of this machine", ge=0)
+    """0 for the machine that saves the files, 1 for the next, and so on."""
+
+    main_process_ip: str | None = option(None, label="Address of machine 0")
+    """Where the other machines find machine 0, which they have to reach. Needed with several machines."""
+
+    main_process_port: int | None = option(None, label="Port of machine 0", ge=1, le=65535)
+    """The port on machine 0. Empty: 29500 with several machines, else any that is free."""
+
+    gpu_ids: str | None = option(None, label="GPUs")
+    """The GPUs of this machine to use, such as 0,1. Empty: as many as there are processes, from the first on."""
+
+    num_cpu_threads_per_process: int | None = option(None, label="CPU threads", unit="threads", ge=1)
+    """Threads of each process for computing on the CPU. Empty: the cores of the machine, divided by its processes."""
+
+    ddp_timeout: int | None = option(None, label="Timeout between processes", unit="minutes", ge=1)
+    """How long processes wait for each other before the training fails. Empty: torch's own time."""
+
+    ddp_gradient_as_bucket_view: bool = option(False, label="Gradients as views")
+    """Let processes exchange gradients without a copy of their own; saves a little memory."""
+
+    ddp_static_graph: bool = option(False, label="Static graph")
+    """Promise that every step uses the same modules, which saves a little time. Not with module dropout."""
+
 
 GROUPS: dict[str, type[OptionGroup]] = {
     "model": ModelOptions,
@@ -229,5 +427,6 @@ GROUPS: dict[str, type[OptionGroup]] = {
     "saving": SavingOptions,
     "logging": LoggingOptions,
     "metadata": MetadataOptions,
+    "machines": MachineOptions,
 }
 """The groups in the order of the form; the key is the attribute of `Configuration` and the table of the TOML."""

@@ -122,7 +122,7 @@ def _item(name: str, value: Any) -> Any:
 def _spellings(value: Any) -> Iterator[Any]:
     if isinstance(value, list):
         yield _array(tomlkit.item(text) for text in value)
-        if not any("'" in text or not text.isprintable() for text in value):
+        if not any(not isinstance(text, str) or "'" in text or not text.isprintable() for text in value):
             yield _array(tomlkit.string(text, literal=True) for text in value)
         return
     yield tomlkit.item(value)

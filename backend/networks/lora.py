@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,38 @@ from torch.nn.utils import skip_init
 
 from backend.errors import ModelFileError, OptionError, Problem
 from backend.plan.selection import lora_name
+
+
+@dataclass(frozen=True)
+class Dropouts:
+    """What is left out at random while training, each a chance in [0, 1).
+
+    neuron: single numbers between the matrices. rank: a rank, for all tokens of an item. module: the whole module.
+    """
+
+    neuron: float = 0.0
+    rank: float = 0.0
+    module: float = 0.0
+
+
+NO_DROPOUT = Dropouts()
+
+
+@dataclass(frozen=True)
+class WeightNorms:
+    """What `LoRANetwork.limit_weight_norms` found: modules scaled down; mean and largest norm after it."""
+
+    scaled: int
+    mean: float
+    largest: float
+
+    def log_values(self) -> dict[str, float]:
+        """The values under the tags that musubi-tuner logs them by."""
+        return {
+            "max_norm/keys_scaled": float(self.scaled),
+            "max_norm/average_key_norm": self.mean,
+            "max_norm/max_key_norm": self.largest,
+        }
 
 
 class LoRALinear(nn.Module):
@@ -26,7 +59,7 @@ class LoRALinear(nn.Module):
         *,
         rank: int,
         alpha: float,
-        dropout: float = 0.0,
+        dropouts: Dropouts = NO_DROPOUT,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -35,7 +68,7 @@ class LoRALinear(nn.Module):
         self.scale = alpha / rank
         self.lora_down = skip_init(nn.Linear, base.in_features, rank, bias=False, dtype=torch.float32)
         self.lora_up = skip_init(nn.Linear, rank, base.out_features, bias=False, dtype=torch.float32)
-        self.dropout = nn.Dropout(dropout)
+        self.dropouts = dropouts
         self.register_buffer("alpha", torch.tensor(float(alpha)))
         nn.init.kaiming_uniform_(self.lora_down.weight, a=math.sqrt(5), generator=generator)
         nn.init.zeros_(self.lora_up.weight)
@@ -43,11 +76,35 @@ class LoRALinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         base_out = self.base(x)
+        if self.training and self.dropouts.module and torch.rand(()).item() < self.dropouts.module:
+            return base_out
         if not torch.is_autocast_enabled(x.device.type):
             x = x.to(self.lora_down.weight.dtype)
+        inner = self.lora_down(x)
+        if self.training:
+            inner = self._dropped(inner)
         # Scaling between the matrices touches rank numbers a token instead of out_features.
-        delta = self.lora_up(self.dropout(self.lora_down(x)) * self.scale)
+        delta = self.lora_up(inner * self.scale)
         return (base_out + delta).to(base_out.dtype)
+
+    def _dropped(self, inner: Tensor) -> Tensor:
+        """The numbers between the matrices, (B, ..., rank), some of them zero and the others larger for it."""
+        if self.dropouts.neuron:
+            inner = nn.functional.dropout(inner, self.dropouts.neuron)
+        if self.dropouts.rank:
+            kept = torch.rand(len(inner), self.rank, device=inner.device) > self.dropouts.rank
+            kept = kept.view(len(inner), *[1] * (inner.ndim - 2), self.rank)  # alike for all tokens of an item
+            inner = inner * kept / (1 - self.dropouts.rank)
+        return inner
+
+    def weight_norm(self) -> Tensor:
+        """The Frobenius norm of the change of the weight, scale * up @ down, which is never computed itself.
+
+        |U D|^2 is the sum over (U^T U) * (D D^T), matrices of (rank, rank).
+        """
+        down, up = self.lora_down.weight.detach(), self.lora_up.weight.detach()
+        squared = ((up.T @ up) * (down @ down.T)).sum().clamp(min=0)
+        return self.scale * squared.sqrt()
 
     def set_alpha(self, alpha: float) -> None:
         """Change alpha, and with it the scale."""
@@ -106,6 +163,19 @@ class LoRANetwork:
             layer.train(mode)
         return self
 
+    @torch.no_grad()
+    def limit_weight_norms(self, limit: float) -> WeightNorms:
+        """Scale down the modules whose change of the weights has a norm above the limit, both matrices alike."""
+        layers = list(self.layers.values())
+        norms = torch.stack([layer.weight_norm() for layer in layers])
+        ratios = (limit / norms.clamp(min=limit)).sqrt()
+        for layer, ratio in zip(layers, ratios.tolist(), strict=True):
+            if ratio < 1:
+                layer.lora_down.weight.mul_(ratio)
+                layer.lora_up.weight.mul_(ratio)
+        limited = norms.clamp(max=limit)
+        return WeightNorms(int((norms > limit).sum()), limited.mean().item(), limited.max().item())
+
     def state_dict(self) -> dict[str, Tensor]:
         """What a LoRA file holds: the live matrices, not copies, and alpha, for each module."""
         tensors = {name: parameter.detach() for name, parameter in self.named_parameters()}
@@ -135,38 +205,40 @@ def create_lora(
     *,
     rank: int,
     alpha: float | None = None,
-    dropout: float | None = None,
+    dropouts: Dropouts = NO_DROPOUT,
     generator: torch.Generator | None = None,
+    sizes: Mapping[str, tuple[int, float]] | None = None,
 ) -> LoRANetwork:
     """Freeze the transformer and put a LoRALinear in the place of each named Linear.
 
-    module_names: dotted names as in `LinearModule.name`. alpha: None or 0 means the rank. dropout: on the rank numbers
-    between the two matrices, in [0, 1). generator: a CPU generator for the down matrices; the up matrices are zero.
+    module_names: dotted names as in `LinearModule.name`. alpha: None or 0 means the rank. generator: a CPU generator
+    for the down matrices; the up matrices are zero. sizes: rank and alpha of single modules, before those of all.
     Raises OptionError for a rank below 1, a negative alpha, or no modules; ValueError for a name that is no Linear.
     """
     names = list(module_names)
-    _check_options(names, rank=rank, alpha=alpha, dropout=dropout)
+    _check_options(names, rank=rank, alpha=alpha, dropouts=dropouts)
     bases = {name: _linear(transformer, name) for name in names}
     transformer.requires_grad_(False)
     layers = {}
     for name, base in bases.items():
-        layer = LoRALinear(base, rank=rank, alpha=alpha or rank, dropout=dropout or 0.0, generator=generator)
+        own_rank, own_alpha = (sizes or {}).get(name, (rank, alpha))
+        layer = LoRALinear(base, rank=own_rank, alpha=own_alpha or own_rank, dropouts=dropouts, generator=generator)
         transformer.set_submodule(name, layer)
         layers[lora_name(name)] = layer
     return LoRANetwork(layers)
 
 
-def _check_options(names: list[str], *, rank: int, alpha: float | None, dropout: float | None) -> None:
+def _check_options(names: list[str], *, rank: int, alpha: float | None, dropouts: Dropouts) -> None:
     if rank < 1:
         raise OptionError(f"network_dim is {rank}, but the rank has to be at least 1", option="network_dim")
     if alpha is not None and not 0 <= alpha < math.inf:
         raise OptionError(
             f"network_alpha is {alpha}, but has to be 0 (same as the rank) or more", option="network_alpha"
         )
-    if dropout is not None and not 0 <= dropout < 1:
-        raise OptionError(
-            f"network_dropout is {dropout}, but has to be at least 0 and below 1", option="network_dropout"
-        )
+    chances = {"network_dropout": dropouts.neuron, "rank_dropout": dropouts.rank, "module_dropout": dropouts.module}
+    for name, chance in chances.items():
+        if not 0 <= chance < 1:
+            raise OptionError(f"{name} is {chance}, but has to be at least 0 and below 1", option=name)
     if not names:
         raise OptionError(
             "no module is left to train",

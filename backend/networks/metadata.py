@@ -77,11 +77,18 @@ class ModelSpec:
 
 
 def build_metadata(
-    record: TrainingRecord, model_spec: ModelSpec, *, steps: int, epoch: int, finished_at: float
+    record: TrainingRecord,
+    model_spec: ModelSpec,
+    *,
+    steps: int,
+    epoch: int,
+    finished_at: float,
+    minimal: bool = False,
 ) -> dict[str, str]:
     """All metadata of one checkpoint but the hashes, which come with the file.
 
-    steps: optimizer updates so far. finished_at: Unix time of this save, in seconds. Raises OptionError for a
+    steps: optimizer updates so far. finished_at: Unix time of this save, in seconds. minimal: tell nothing of the
+    training but what using the file needs. Raises OptionError for a
     resolution that is not one or two whole numbers.
     """
     metadata = {f"ss_{field.name}": str(getattr(record, field.name)) for field in fields(record)}
@@ -93,7 +100,18 @@ def build_metadata(
         metadata["ss_network_args"] = json.dumps(dict(record.network_args))
     if record.vae_name is None:
         del metadata["ss_vae_name"]
+    if minimal:
+        metadata = {key: metadata[key] for key in _NEEDED_KEYS if key in metadata}
     return metadata | _model_spec_keys(model_spec, title=record.output_name, finished_at=finished_at)
+
+
+_NEEDED_KEYS = (
+    "ss_base_model_version",
+    "ss_network_module",
+    "ss_network_dim",
+    "ss_network_alpha",
+    "ss_network_args",
+)
 
 
 def _model_spec_keys(spec: ModelSpec, *, title: str, finished_at: float) -> dict[str, str]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from backend.config.configuration import Configuration
+from backend.config.network_args import parse_assignments
 from backend.dataset.count import DatasetCount, count_dataset
 from backend.errors import DatasetError, ModelFileError, OptionError, Problem
 from backend.plan.encoder_files import encoder_problems
+from backend.plan.learning_rates import ScheduleSettings, schedule_problems
 from backend.plan.modules import LinearModule, TransformerShape, block_linears, shape_from_header
+from backend.plan.output_files import continues_there, existing_outputs
+from backend.plan.resume import read_state_record
 from backend.plan.selection import Decision, ModuleState, lora_name, pattern_problems, select_modules
 from backend.plan.steps import StepCount, count_steps
-from backend.plan.weights_header import read_header, size_of_file
+from backend.plan.weights_header import kind_of_file, read_header, size_of_file
 
 PYTORCH_FILE = Problem(
     "the size of the transformer is read when the training starts",
@@ -78,7 +81,14 @@ def make_plan(configuration: Configuration) -> Plan:
     count = _count_dataset(configuration.dataset.dataset_config, problems)
     must_cache = count is not None and count.missing > 0
     problems += encoder_problems(configuration.model, severity="error" if must_cache else "warning")
+    steps = _steps(configuration, count)
     problems += _existing_output(configuration)
+    problems += _resume_problems(configuration.saving.resume)
+    problems += _lora_file_problems(configuration)
+    if not configuration.schedule.lr_scheduler_type:
+        problems += schedule_problems(
+            schedule_settings(configuration), total_steps=steps.total_steps if steps else None
+        )
     return Plan(
         shape=shape,
         decisions=decisions,
@@ -87,7 +97,7 @@ def make_plan(configuration: Configuration) -> Plan:
         trainable_parameters=parameters,
         file_bytes=(parameters + len(trained)) * BYTES_PER_NUMBER[configuration.saving.save_precision],
         dataset=count,
-        steps=_steps(configuration, count),
+        steps=steps,
         problems=tuple(problems),
     )
 
@@ -142,15 +152,59 @@ def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> Datas
     return count
 
 
+def schedule_settings(configuration: Configuration) -> ScheduleSettings:
+    """How the learning rate changes. Raises OptionError for arguments that cannot be read."""
+    schedule = configuration.schedule
+    named = {name: getattr(schedule, name) for name in ScheduleSettings.__dataclass_fields__}
+    arguments = parse_assignments(schedule.lr_scheduler_args, option="lr_scheduler_args")
+    return ScheduleSettings(**{**named, "lr_scheduler_args": arguments})
+
+
+def check_outputs(configuration: Configuration) -> None:
+    """Raise OptionError if the training would write over files and was not asked to."""
+    if problems := _existing_output(configuration):
+        raise OptionError.of(problems)
+
+
 def _existing_output(configuration: Configuration) -> list[Problem]:
-    """A LoRA that would be overwritten. Without an output folder each run has its own."""
+    """Files that would be overwritten. Without an output folder each run has its own."""
     saving = configuration.saving
-    if saving.output_dir is None:
+    if saving.output_dir is None or saving.overwrite:
         return []
-    path = Path(saving.output_dir) / f"{saving.output_name}.safetensors"
-    if not os.path.exists(path):  # noqa: PTH110 (pathlib's raises for names that are too long)
+    folder = Path(saving.output_dir)
+    found = existing_outputs(folder, saving.output_name)
+    if not found or continues_there(saving.resume, folder, saving.output_name):
         return []
-    return [Problem(f"{path}: exists already", hint="choose another output_name or output_dir", option="output_name")]
+    more = f", and {len(found) - 1} more of that name" if len(found) > 1 else ""
+    hint = "choose another output_name or output_dir, or switch overwrite on"
+    return [Problem(f"{found[-1]}: exists already{more}", hint=hint, option="output_name")]
+
+
+def _resume_problems(resume: str | None) -> list[Problem]:
+    if not resume:
+        return []
+    try:
+        read_state_record(Path(resume))
+    except ModelFileError as error:
+        return list(error.problems)
+    return []
+
+
+def _lora_file_problems(configuration: Configuration) -> list[Problem]:
+    """What is wrong with the LoRA files that a training starts from, by their headers."""
+    network = configuration.network
+    files = [("network_weights", network.network_weights)] if network.network_weights else []
+    files += [("base_weights", path) for path in network.base_weights]
+    problems = []
+    for name, path in files:
+        try:
+            kind = kind_of_file(read_header(Path(path))[0])
+        except ModelFileError as error:
+            problems += [replace(problem, option=name) for problem in error.problems]
+            continue
+        if kind != "LoRA":
+            problems.append(Problem(f"{path}: a LoRA file is wanted, but this file seems to be: {kind}", option=name))
+    return problems
 
 
 def _steps(configuration: Configuration, count: DatasetCount | None) -> StepCount | None:
@@ -162,4 +216,5 @@ def _steps(configuration: Configuration, count: DatasetCount | None) -> StepCoun
         accumulation=schedule.gradient_accumulation_steps,
         max_train_steps=schedule.max_train_steps,
         max_train_epochs=schedule.max_train_epochs,
+        processes=configuration.machines.num_processes,
     )

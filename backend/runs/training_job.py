@@ -6,12 +6,14 @@ import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from backend.config.configuration import Configuration, all_options
 from backend.config.dataset import read_dataset_file, write_dataset_file
 from backend.config.toml_file import write_configuration
 from backend.errors import OptionError, Problem
 from backend.plan.plan import make_plan
+from backend.plan.resume import read_state_record
 from backend.runs.folder import Job, RunFolder, create_run_folder, submit
 
 TRAINER_MODULE = "backend.commands.train"
@@ -69,8 +71,13 @@ def check_training(configuration: Configuration, *, files_may_be_missing: bool =
 
 
 def complete_configuration(configuration: Configuration, *, run: RunFolder, workspace: Path) -> Configuration:
-    """The configuration with absolute paths, a seed, and the places of its files filled in."""
+    """The configuration with absolute paths, a seed, and the places of its files filled in.
+
+    A resumed training has the seed of its state.
+    """
     seed = configuration.schedule.seed
+    if seed is None and configuration.saving.resume:
+        seed = read_state_record(Path(configuration.saving.resume)).facts.get("seed")
     return configuration.changed(
         **{
             "output_dir": str(run.checkpoints),
@@ -81,23 +88,37 @@ def complete_configuration(configuration: Configuration, *, run: RunFolder, work
     )
 
 
-def absolute_paths(configuration: Configuration) -> dict[str, str]:
+def absolute_paths(configuration: Configuration) -> dict[str, Any]:
     """The options that are paths and have a value, made absolute."""
     values = configuration.values()
     return {
-        name: str(Path(values[name]).absolute())
+        name: [_absolute(path) for path in values[name]] if declared.kind == "list" else _absolute(values[name])
         for name, declared in all_options().items()
         if declared.path and values[name] is not None
     }
 
 
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute())
+
+
 def launch_arguments(config_file: Path, configuration: Configuration) -> list[str]:
     """What follows the Python interpreter: accelerate's launcher with everything stated, and the trainer."""
+    machines = configuration.machines
+    threads = machines.num_cpu_threads_per_process
+    per_machine = max(1, machines.num_processes // machines.num_machines)
+    threads = threads or max(1, (os.cpu_count() or 1) // per_machine)  # accelerate's own default of 1 starves a CPU
+    # Port 0 is any free one, which only processes of one machine can agree on.
+    port = machines.main_process_port or (29500 if machines.num_machines > 1 else 0)
     return [
         *("-m", "accelerate.commands.launch", "--quiet", "--config_file", str(NEUTRAL_ACCELERATE_CONFIG)),
-        *("--num_processes", "1", "--num_machines", "1", "--dynamo_backend", "no"),
-        *("--mixed_precision", configuration.memory.mixed_precision),
-        *("--num_cpu_threads_per_process", str(os.cpu_count() or 1)),  # accelerate's own default of 1 starves a CPU
+        *("--num_processes", str(machines.num_processes), "--num_machines", str(machines.num_machines)),
+        *("--machine_rank", str(machines.machine_rank), "--gpu_ids", machines.gpu_ids or "all"),
+        *(("--main_process_ip", machines.main_process_ip) if machines.main_process_ip else ()),
+        *("--main_process_port", str(port)),
+        *(("--multi_gpu",) if machines.num_processes > 1 else ()),
+        *("--dynamo_backend", "no", "--mixed_precision", configuration.memory.mixed_precision),
+        *("--num_cpu_threads_per_process", str(threads)),
         *("-m", TRAINER_MODULE, "--config_file", str(config_file)),
     ]
 

@@ -1,53 +1,131 @@
-"""Checkpoints of a training: the names of the LoRA files, and when one is due."""
+"""What a training saves: LoRA files and states, when each is due, and which older ones go."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from backend.networks.files import save_lora
+from backend.plan.output_files import epoch_file, final_file, state_folder, step_file
+from backend.training.state import remove_state
 
 SAVE_DTYPES = {"float": torch.float32, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
-class CheckpointSaver:
-    """Saves the LoRA under musubi-tuner's names.
+class SavePlan:
+    """When to save and how much to keep; the names are those of the options. None: never, or everything."""
 
-    metadata: the metadata of a file saved after that many steps in that epoch.
+    save_every_n_steps: int | None = None
+    save_every_n_epochs: int | None = None
+    save_last_n_steps: int | None = None
+    save_last_n_epochs: int | None = None
+    save_last_n_steps_state: int | None = None
+    save_last_n_epochs_state: int | None = None
+    save_state: bool = False
+    save_state_on_train_end: bool = False
+
+    def step_is_due(self, step: int) -> bool:
+        return self.save_every_n_steps is not None and step % self.save_every_n_steps == 0
+
+    def epoch_is_due(self, epoch: int, *, last: bool) -> bool:
+        """At the end of the last epoch only the final file is written."""
+        return self.save_every_n_epochs is not None and epoch % self.save_every_n_epochs == 0 and not last
+
+    def old_step(self, step: int, *, state: bool = False) -> int | None:
+        """The step whose checkpoint (or state) goes when that of `step` was saved.
+
+        Checkpoints stay while they are at most save_last_n_steps old: with one every 10 steps and 30 to keep, step 50
+        ends step 10.
+        """
+        kept = self.save_last_n_steps_state if state and self.save_last_n_steps_state else self.save_last_n_steps
+        if not kept or not self.save_every_n_steps:
+            return None
+        old = (step - kept - 1) // self.save_every_n_steps * self.save_every_n_steps
+        return old if old > 0 else None
+
+    def old_epoch(self, epoch: int, *, state: bool = False) -> int | None:
+        """The epoch whose checkpoint (or state) goes when that of `epoch` was saved: the last n files stay."""
+        kept = self.save_last_n_epochs_state if state and self.save_last_n_epochs_state else self.save_last_n_epochs
+        if not kept or not self.save_every_n_epochs:
+            return None
+        old = epoch - self.save_every_n_epochs * kept
+        return old if old > 0 else None
+
+
+@dataclass
+class Saver:
+    """Saves LoRA files and states under musubi-tuner's names.
+
+    tensors: the network's state dict as it is to be saved. metadata: that of a file saved after that many steps in that
+    epoch. write_state: writes a state folder of the training as it stands.
     """
 
     folder: Path
     name: str
     dtype: torch.dtype
-    every_n_steps: int | None
-    every_n_epochs: int | None
+    plan: SavePlan
+    tensors: Callable[[], Mapping[str, Tensor]]
     metadata: Callable[[int, int], Mapping[str, str]]
+    write_state: Callable[[Path], None]
+    saved: list[Path] = field(default_factory=list, init=False)
+    """What was saved and is still there, in order."""
 
-    def step_is_due(self, step: int) -> bool:
-        return self.every_n_steps is not None and step % self.every_n_steps == 0
+    def save_step(self, *, step: int, epoch: int) -> None:
+        """The checkpoint of a step; epoch is the running one, from 1; the file tells the epochs completed."""
+        self._save_lora(step_file(self.name, step), step=step, epoch=epoch - 1)
+        self._remove(step_file(self.name, old) if (old := self.plan.old_step(step)) else None)
+        if self.plan.save_state:
+            self._save_state(step_file(self.name, step))
+            old = self.plan.old_step(step, state=True)
+            self._remove(state_folder(step_file(self.name, old)) if old else None)
 
-    def epoch_is_due(self, epoch: int, *, last: bool) -> bool:
-        """At the end of the last epoch only the final file is written."""
-        return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0 and not last
+    def save_epoch(self, *, step: int, epoch: int) -> None:
+        """The checkpoint at the end of an epoch."""
+        self._save_lora(epoch_file(self.name, epoch), step=step, epoch=epoch)
+        self._remove(epoch_file(self.name, old) if (old := self.plan.old_epoch(epoch)) else None)
+        if self.plan.save_state:
+            self._save_state(epoch_file(self.name, epoch))
+            old = self.plan.old_epoch(epoch, state=True)
+            self._remove(state_folder(epoch_file(self.name, old)) if old else None)
 
-    def save_step(self, tensors: Mapping[str, Tensor], *, step: int, epoch: int) -> Path:
-        """NAME-step00000100.safetensors; epoch is the running one, from 1; the file tells the epochs completed."""
-        return self._save(f"{self.name}-step{step:08d}", tensors, step=step, epoch=epoch - 1)
+    def save_final(self, *, step: int, epoch: int) -> Path:
+        """The trained LoRA, and its state where one is wanted."""
+        if self.plan.save_state or self.plan.save_state_on_train_end:
+            self._save_state(final_file(self.name))
+        return self._save_lora(final_file(self.name), step=step, epoch=epoch)
 
-    def save_epoch(self, tensors: Mapping[str, Tensor], *, step: int, epoch: int) -> Path:
-        """NAME-000001.safetensors."""
-        return self._save(f"{self.name}-{epoch:06d}", tensors, step=step, epoch=epoch)
+    def save_stopped(self, *, step: int, epoch: int) -> Path:
+        """Checkpoint and state of a training that was asked to stop, so that it can go on; nothing old goes."""
+        self._save_lora(step_file(self.name, step), step=step, epoch=epoch - 1)
+        return self._save_state(step_file(self.name, step))
 
-    def save_final(self, tensors: Mapping[str, Tensor], *, step: int, epoch: int) -> Path:
-        """NAME.safetensors."""
-        return self._save(self.name, tensors, step=step, epoch=epoch)
+    def _save_lora(self, file_name: str, *, step: int, epoch: int) -> Path:
+        path = self.folder / file_name
+        save_lora(path, self.tensors(), metadata=self.metadata(step, epoch), dtype=self.dtype)
+        return self._told(path)
 
-    def _save(self, name: str, tensors: Mapping[str, Tensor], *, step: int, epoch: int) -> Path:
-        path = self.folder / f"{name}.safetensors"
-        save_lora(path, tensors, metadata=self.metadata(step, epoch), dtype=self.dtype)
+    def _save_state(self, file_name: str) -> Path:
+        path = self.folder / state_folder(file_name)
+        self.write_state(path)
+        return self._told(path)
+
+    def _told(self, path: Path) -> Path:
+        if path not in self.saved:
+            self.saved.append(path)
         return path
+
+    def _remove(self, file_name: str | None) -> None:
+        if file_name is None:
+            return
+        path = self.folder / file_name
+        if path.is_dir():
+            remove_state(path)
+        else:
+            path.unlink(missing_ok=True)
+        if path in self.saved:
+            self.saved.remove(path)

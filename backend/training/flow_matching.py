@@ -1,65 +1,14 @@
-"""Flow matching: noise levels, noisy latents, the velocity to predict, and the weight of each level in the loss."""
+"""Flow matching: noisy latents, the velocity to predict, and the weight of each noise level in the loss."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-TIMESTEPS = 1000
-
-
-@dataclass(frozen=True)
-class NoiseLevels:
-    """Noise levels of a batch. sigmas: (B,) in [0, 1], 0 is clean. timesteps: (B,), what the transformer is told."""
-
-    sigmas: Tensor
-    timesteps: Tensor
-
-
-@dataclass(frozen=True)
-class NoiseSampling:
-    """How noise levels are drawn; the names are those of the options."""
-
-    timestep_sampling: str = "sigma"
-    discrete_flow_shift: float = 1.0
-    sigmoid_scale: float = 1.0
-
-
-def draw_noise_levels(count: int, sampling: NoiseSampling, *, generator: torch.Generator) -> NoiseLevels:
-    """Noise levels for `count` items, on the CPU in float32."""
-    if sampling.timestep_sampling == "sigma":
-        return discrete_levels(torch.rand(count, generator=generator))
-    if sampling.timestep_sampling == "uniform":
-        return continuous_levels(torch.rand(count, generator=generator))
-    return continuous_levels(sigmas_of_normal(torch.randn(count, generator=generator), sampling))
-
-
-def sigmas_of_normal(normal: Tensor, sampling: NoiseSampling) -> Tensor:
-    """Noise levels in (0, 1) from standard normal numbers, for the methods sigmoid and shift; elementwise.
-
-    The shift moves levels towards more noise: s y / (1 + (s - 1) y).
-    Source: Esser et al. 2024 (arXiv:2403.03206), sections 3.1 and 5.3.2.
-    """
-    sigmas = torch.sigmoid(sampling.sigmoid_scale * normal)
-    if sampling.timestep_sampling == "shift":
-        shift = sampling.discrete_flow_shift
-        sigmas = shift * sigmas / (1 + (shift - 1) * sigmas)
-    return sigmas
-
-
-def discrete_levels(uniform: Tensor) -> NoiseLevels:
-    """Levels of the method sigma: one of the timesteps 1000, 999, ..., 1 for uniform numbers in [0, 1)."""
-    timesteps = TIMESTEPS - (uniform * TIMESTEPS).long()
-    return NoiseLevels(timesteps / TIMESTEPS, timesteps.float())
-
-
-def continuous_levels(sigmas: Tensor) -> NoiseLevels:
-    """Levels of all other methods. The timestep told to the transformer is 1000 sigma + 1, as LoRAs are trained."""
-    return NoiseLevels(sigmas, sigmas * TIMESTEPS + 1)
+from backend.training.noise_sampling import TIMESTEPS
 
 
 def add_noise(latents: Tensor, noise: Tensor, sigmas: Tensor) -> Tensor:
@@ -83,7 +32,8 @@ def velocity(latents: Tensor, noise: Tensor) -> Tensor:
 def loss_weights(timesteps: Tensor, scheme: str) -> Tensor:
     """The factor of each item in the loss, (B,) for timesteps (B,).
 
-    The level is that of the nearest whole timestep from 1 to 1000. Schemes: none, sigma_sqrt (1 / sigma^2), cosmap.
+    The level is that of the nearest whole timestep from 1 to 1000. Schemes: sigma_sqrt (1 / sigma^2) and cosmap; all
+    others weigh nothing.
     Source: Esser et al. 2024 (arXiv:2403.03206), section 3.1, for cosmap.
     """
     sigmas = timesteps.float().round().clamp(1, TIMESTEPS) / TIMESTEPS

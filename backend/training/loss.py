@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
 from backend.training.batches import TrainingBatch
 from backend.training.flow_matching import (
-    NoiseLevels,
-    NoiseSampling,
     add_noise,
     flow_matching_loss,
     loss_weights,
     velocity,
 )
+from backend.training.noise_sampling import NoiseLevels, NoiseSampling
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,6 @@ class LossSettings:
     """How a loss comes about; the names are those of the options."""
 
     sampling: NoiseSampling
-    weighting_scheme: str = "none"
     guidance_scale: float = 1.0
 
 
@@ -44,5 +42,5 @@ def batch_loss(
         pooled_text=batch.pooled_text,
         guidance=torch.full_like(levels.timesteps, settings.guidance_scale),
     )
-    weights = loss_weights(levels.timesteps, settings.weighting_scheme)
+    weights = loss_weights(levels.timesteps, settings.sampling.weighting_scheme)
     return flow_matching_loss(prediction, velocity(latents, noise), weights=weights)

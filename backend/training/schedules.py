@@ -1,43 +1,80 @@
-"""Learning rate schedules: the factor on the learning rate at each optimizer step."""
+"""Learning rate schedules as torch's schedulers: those of the plan, or any class by its path."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import importlib
+import warnings
+from collections.abc import Mapping
+from typing import Any
 
+import torch
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+
+from backend.errors import OptionError
+from backend.plan.learning_rates import ScheduleSettings, make_factor
 
 
-def make_schedule(optimizer: Optimizer, name: str, *, warmup: int | float, total_steps: int) -> LambdaLR:
-    """A torch scheduler that is stepped once after each optimizer step; groups keep their own base rates."""
-    return LambdaLR(optimizer, schedule_factor(name, warmup=warmup_steps(warmup, total_steps), total_steps=total_steps))
+def make_schedule(optimizer: Optimizer, settings: ScheduleSettings, *, total_steps: int) -> LambdaLR:
+    """A scheduler that is stepped once after each optimizer step; groups keep their own base rates.
 
-
-def warmup_steps(warmup: int | float, total_steps: int) -> int:
-    """Warm-up as a number of steps; a float is a ratio of all steps."""
-    return int(warmup * total_steps) if isinstance(warmup, float) else warmup
-
-
-def schedule_factor(name: str, *, warmup: int, total_steps: int) -> Callable[[int], float]:
-    """The factor on the learning rate as a function of the step, counted from 0.
-
-    During the warm-up it rises linearly from 0. Then: constant and constant_with_warmup stay at 1, linear falls to 0
-    at the last step, cosine falls to 0 along half a cosine. Raises ValueError for another name.
+    Raises OptionError for settings that make no schedule.
     """
-    shapes: dict[str, Callable[[float], float]] = {
-        "constant": lambda part: 1.0,
-        "constant_with_warmup": lambda part: 1.0,
-        "linear": lambda part: 1.0 - part,
-        "cosine": lambda part: 0.5 * (1.0 + math.cos(math.pi * part)),
-    }
-    if name not in shapes:
-        raise ValueError(f"no schedule is called {name}")
-    shape = shapes[name]
+    factors = [
+        make_factor(settings, total_steps=total_steps, learning_rate=group["lr"]) for group in optimizer.param_groups
+    ]
+    return LambdaLR(optimizer, factors)
 
-    def factor(step: int) -> float:
-        if step < warmup:
-            return step / max(1, warmup)
-        return shape(min(1.0, (step - warmup) / max(1, total_steps - warmup)))
 
-    return factor
+def make_custom_schedule(optimizer: Optimizer, path: str, *, arguments: Mapping[str, Any]) -> LRScheduler:
+    """A scheduler of a class of torch.optim.lr_scheduler, or of any dotted path, made with these arguments alone.
+
+    Raises OptionError if there is none, or it does not take them, or it wants a measure of success at each step.
+    """
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name or "torch.optim.lr_scheduler")
+    except ImportError as error:
+        package = module_name.partition(".")[0]
+        hint = f"install it: pip install {package}"
+        raise OptionError(f"lr_scheduler_type is {path}: {error}", hint=hint, option="lr_scheduler_type") from error
+    kind = getattr(module, class_name, None)
+    if not isinstance(kind, type):
+        hint = "wanted a class of torch.optim.lr_scheduler, or module.Class"
+        raise OptionError(
+            f"lr_scheduler_type is {path}, but there is no such class", hint=hint, option="lr_scheduler_type"
+        )
+    if issubclass(kind, ReduceLROnPlateau):
+        hint = "choose a schedule that goes by the step"
+        raise OptionError(
+            f"{path} wants a measure of success, which a training has not", hint=hint, option="lr_scheduler_type"
+        )
+    try:
+        return kind(optimizer, **arguments)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"{path} does not take {dict(arguments)}: {error}",
+            hint="mend lr_scheduler_args",
+            option="lr_scheduler_args",
+        ) from error
+
+
+def fast_forward(scheduler: LRScheduler, steps: int) -> None:
+    """Put a new scheduler where it is after that many steps, and its groups' rates with it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch wants an optimizer step before each
+        for _ in range(steps):
+            scheduler.step()
+
+
+def list_rates_of_class(
+    path: str, *, arguments: Mapping[str, Any], learning_rate: float, total_steps: int
+) -> list[tuple[int, float]]:
+    """The steps, counted from 1, and the rate of each, for a class of its own, without training."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=learning_rate)
+    scheduler = make_custom_schedule(optimizer, path, arguments=arguments)
+    rates = []
+    for step in range(1, total_steps + 1):
+        rates.append((step, float(optimizer.param_groups[0]["lr"])))
+        fast_forward(scheduler, 1)
+    return rates

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -17,96 +18,39 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from backend.errors import StoppedByUser
-from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
+from backend.errors import StoppedByUser, UserError
 from backend.networks.lora import LoRANetwork
+from backend.plan.resume import StateRecord
 from backend.plan.steps import StepCount
 from backend.runs.status import Reporter
 from backend.training.batches import TrainingBatch
-from backend.training.checkpoints import CheckpointSaver
-from backend.training.flow_matching import (
-    NoiseLevels,
-    NoiseSampling,
-    add_noise,
-    draw_noise_levels,
-    flow_matching_loss,
-    loss_weights,
-    micro_batch_generator,
-    velocity,
-)
+from backend.training.checkpoints import Saver
+from backend.training.flow_matching import micro_batch_generator
+from backend.training.loss import LossSettings, batch_loss
+from backend.training.noise_sampling import NoiseLevels, draw_noise_levels
+from backend.training.optimizers import has_training_mode, optimizer_log_values, set_training_mode
+from backend.training.shares import Processes, Share, shares_of_step
+from backend.training.state import Resumable, save_state
+from backend.training.step import StepResult, optimizer_step
 from backend.training.trackers import Trackers
 
 
 @dataclass(frozen=True)
-class LossSettings:
-    """How a loss comes about; the names are those of the options."""
-
-    sampling: NoiseSampling
-    weighting_scheme: str = "none"
-    guidance_scale: float = 1.0
-
-
-def batch_loss(
-    transformer: nn.Module, batch: TrainingBatch, *, noise: Tensor, levels: NoiseLevels, settings: LossSettings
-) -> Tensor:
-    """The loss of one micro-batch at given noise and noise levels; all tensors on the transformer's device.
-
-    noise: (B, 16, F, H, W) like the batch's latents.
-    """
-    latents = batch.latents * LATENT_SCALE
-    prediction = transformer(
-        add_noise(latents, noise, levels.sigmas),
-        levels.timesteps,
-        text_states=batch.text_states,
-        text_mask=batch.text_mask,
-        pooled_text=batch.pooled_text,
-        guidance=torch.full_like(levels.timesteps, settings.guidance_scale),
-    )
-    weights = loss_weights(levels.timesteps, settings.weighting_scheme)
-    return flow_matching_loss(prediction, velocity(latents, noise), weights=weights)
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """One optimizer step. loss: mean of its micro-batches. rates: learning rate of each group, as used."""
+class StepTotals:
+    """One optimizer step over all processes. loss: mean of its micro-batches. stop: somebody asked to stop."""
 
     loss: float
-    gradient_norm: float
-    rates: dict[str, float]
-
-
-def optimizer_step(
-    losses: Iterable[Tensor],
-    *,
-    accelerator: Accelerator,
-    optimizer: Optimizer,
-    scheduler: LRScheduler,
-    parameters: list[nn.Parameter],
-    accumulation: int,
-    max_grad_norm: float,
-) -> StepResult:
-    """Backward through each loss as it comes, then one update.
-
-    Losses are divided by `accumulation`, also where an epoch ends before there are that many. max_grad_norm: 0 for no
-    limit. gradient_norm is the norm before it was limited.
-    """
-    values = []
-    for loss in losses:
-        accelerator.backward(loss / accumulation)
-        values.append(loss.detach())
-    norm = accelerator.clip_grad_norm_(parameters, max_grad_norm if max_grad_norm > 0 else math.inf)
-    rates = {group.get("name", "unet"): group["lr"] for group in optimizer.param_groups}
-    optimizer.step()
-    scheduler.step()
-    optimizer.zero_grad(set_to_none=True)
-    return StepResult(loss=torch.stack(values).mean().item(), gradient_norm=float(norm), rates=rates)
+    stop: bool
 
 
 @dataclass
 class Trainer:
     """Everything a training needs, and the loop.
 
-    epoch_batches: the batches of an epoch, counted from 1, as tensors on the CPU.
+    epoch_batches: the batches of an epoch, counted from 1, at these places in it, as tensors on the CPU.
+    epoch_uniforms: for the micro-batches of an epoch the uniform numbers that their noise levels come from, (B,) each;
+    None where each draws its own. facts: what the training is, kept in its states. start: where to go on.
+    saver, trackers: of the first process only; None in the others.
     """
 
     accelerator: Accelerator
@@ -114,55 +58,113 @@ class Trainer:
     network: LoRANetwork
     optimizer: Optimizer
     scheduler: LRScheduler
-    epoch_batches: Callable[[int], Iterator[TrainingBatch]]
+    epoch_batches: Callable[[int, Sequence[int]], Iterator[TrainingBatch]]
+    epoch_uniforms: Callable[[int], Sequence[Tensor]] | None
     steps: StepCount
     settings: LossSettings
     accumulation: int
     max_grad_norm: float
+    scale_weight_norms: float | None
     seed: int
-    saver: CheckpointSaver
-    trackers: Trackers
+    facts: dict[str, Any]
+    start: StateRecord
     reporter: Reporter
+    trackers: Trackers | None = None
+    saver: Saver | None = None
     _step: int = field(default=0, init=False)
-    _files: list[Path] = field(default_factory=list, init=False)
 
-    def train(self) -> Path:
-        """Train to the end and return the final LoRA file.
+    def train(self) -> Path | None:
+        """Train to the end and return the final LoRA file, in the first process.
 
-        Raises StoppedByUser when asked to stop; a checkpoint of the last step is saved before.
+        Raises StoppedByUser when asked to stop; checkpoint and state of the last step are saved before.
         """
-        self.network.train()
-        self._losses: deque[float] = deque(maxlen=self.steps.steps_per_epoch)
+        self._step = self.start.step or 0
+        self._losses: deque[float] = deque(self.start.losses, maxlen=self.steps.steps_per_epoch)
+        self._set_training(True)
         self._report(phase="training", total_steps=self.steps.total_steps, total_epochs=self.steps.epochs)
+        first_epoch, first_position = divmod(self._step, self.steps.steps_per_epoch)
         # tqdm's own line every half second is enough for a log file
-        with tqdm(total=self.steps.total_steps, desc="steps", mininterval=0.5, smoothing=0.1) as bar:
-            for epoch in range(1, self.steps.epochs + 1):
-                self._train_epoch(epoch, bar)
-        path = self._save(self.saver.save_final, epoch=self.steps.epochs)
+        bar = tqdm(
+            total=self.steps.total_steps, initial=self._step, desc="steps", mininterval=0.5, smoothing=0.1,
+            disable=not self.accelerator.is_local_main_process,
+        )  # fmt: skip
+        with bar:
+            for epoch in range(first_epoch + 1, self.steps.epochs + 1):
+                self._train_epoch(epoch, bar, first_position=first_position)
+                first_position = 0
+        self._save(lambda saver: saver.save_final(step=self._step, epoch=self.steps.epochs))
         self._report(phase="done")
-        return path
+        return self.saver.saved[-1] if self.saver else None
 
-    def _train_epoch(self, epoch: int, bar: tqdm) -> None:
-        batches = self.epoch_batches(epoch)
-        first = (epoch - 1) * self.steps.batches_per_epoch
-        for position in range(self.steps.steps_per_epoch):
-            if self._step == self.steps.total_steps:  # a number of steps may end within an epoch
-                break
-            started = time.perf_counter()
-            start = position * self.accumulation
-            count = min(self.accumulation, self.steps.batches_per_epoch - start)
-            result = self._one_step(batches, first_micro_batch=first + start, count=count)
-            self._step += 1
-            self._log_step(result, epoch=epoch, seconds=time.perf_counter() - started, bar=bar)
-            self._after_step(epoch)
+    def save_state(self, folder: Path) -> None:
+        """Write the state of the training as it stands."""
+        record = StateRecord(self._step, tuple(self._losses), self.facts)
+        save_state(folder, self.network.state_dict(), self.resumable, record=record)
+
+    def weights_to_save(self) -> dict[str, Tensor]:
+        """The network's state dict as a LoRA file wants it.
+
+        Schedule-free optimizers train at another point than the average that is to be used. Going to and fro rounds,
+        so the training's own numbers are put back: saving changes nothing.
+        """
+        training = self.network.state_dict()
+        if not has_training_mode(self.optimizer):
+            return training
+        kept = {name: tensor.clone() for name, tensor in training.items()}
+        set_training_mode(self.optimizer, False)
+        averaged = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        set_training_mode(self.optimizer, True)
+        for name, tensor in self.network.state_dict().items():
+            tensor.copy_(kept[name])
+        return averaged
+
+    @property
+    def resumable(self) -> Resumable:
+        return Resumable(self.optimizer, self.scheduler, self.accelerator.scaler)
+
+    def _train_epoch(self, epoch: int, bar: tqdm, *, first_position: int) -> None:
+        end = min(self.steps.steps_per_epoch, self.steps.total_steps - (epoch - 1) * self.steps.steps_per_epoch)
+        shares = [shares_of_step(position, self.steps, self._processes) for position in range(first_position, end)]
+        batches = self.epoch_batches(epoch, [share.index for step_shares in shares for share in step_shares])
+        uniforms = self.epoch_uniforms(epoch) if self.epoch_uniforms else None
+        stop = False
+        for step_shares in shares:
+            stop = self._train_step(batches, step_shares, epoch=epoch, uniforms=uniforms, bar=bar)
+            if stop and step_shares is not shares[-1]:
+                self._stop(epoch)
+        if self.trackers:
+            self.trackers.log_epoch(self._average_loss, epoch=epoch)
         last = epoch == self.steps.epochs
-        self.trackers.log_epoch(self._average_loss, epoch=epoch)
-        if self.saver.epoch_is_due(epoch, last=last):
-            self._save(self.saver.save_epoch, epoch=epoch)
+        if self.saver and self.saver.plan.epoch_is_due(epoch, last=last):
+            self._save(lambda saver: saver.save_epoch(step=self._step, epoch=epoch))
+        if stop and not last:
+            self._stop(epoch)
 
-    def _one_step(self, batches: Iterator[TrainingBatch], *, first_micro_batch: int, count: int) -> StepResult:
-        return optimizer_step(
-            (self._loss(next(batches), index=first_micro_batch + i, last=i == count - 1) for i in range(count)),
+    def _train_step(
+        self,
+        batches: Iterator[TrainingBatch],
+        shares: Sequence[Share],
+        *,
+        epoch: int,
+        uniforms: Sequence[Tensor] | None,
+        bar: tqdm,
+    ) -> bool:
+        """One optimizer step, logged and saved where that is due; says whether somebody asked to stop."""
+        started = time.perf_counter()
+        first = (epoch - 1) * self.steps.batches_per_epoch
+        result = optimizer_step(
+            (
+                (
+                    self._loss(
+                        next(batches),
+                        index=first + share.index,
+                        uniforms=uniforms[share.index] if uniforms else None,
+                        last=share is shares[-1],
+                    ),
+                    float(share.counts),
+                )
+                for share in shares
+            ),
             accelerator=self.accelerator,
             optimizer=self.optimizer,
             scheduler=self.scheduler,
@@ -170,31 +172,66 @@ class Trainer:
             accumulation=self.accumulation,
             max_grad_norm=self.max_grad_norm,
         )
+        norms = self.network.limit_weight_norms(self.scale_weight_norms) if self.scale_weight_norms else None
+        self._step += 1
+        totals = self._totals(result)
+        self._losses.append(totals.loss)
+        extra = optimizer_log_values(self.optimizer) | (norms.log_values() if norms else {})
+        self._log_step(result, extra, epoch=epoch, seconds=time.perf_counter() - started, bar=bar)
+        if self.saver and self.saver.plan.step_is_due(self._step):
+            self._save(lambda saver: saver.save_step(step=self._step, epoch=epoch))
+        return totals.stop
 
-    def _loss(self, batch: TrainingBatch, *, index: int, last: bool) -> Tensor:
-        """The loss of one micro-batch; gradients of several processes are exchanged at the last of a step only."""
+    def _loss(self, batch: TrainingBatch, *, index: int, uniforms: Tensor | None, last: bool) -> Tensor:
+        """The loss of one micro-batch, counted from the beginning of the training.
+
+        All its random numbers follow from the seed and that count. Gradients of several processes are exchanged at the
+        last of a step only.
+        """
         generator = micro_batch_generator(self.seed, index)
         device = self.accelerator.device
         noise = torch.randn(batch.latents.shape, generator=generator).to(device)
-        levels = draw_noise_levels(len(batch.latents), self.settings.sampling, generator=generator)
+        height, width = batch.latents.shape[-2:]
+        levels = draw_noise_levels(
+            len(batch.latents), self.settings.sampling, generator=generator, latent_size=(height, width),
+            uniforms=uniforms,
+        )  # fmt: skip
         levels = NoiseLevels(levels.sigmas.to(device), levels.timesteps.to(device))
+        torch.manual_seed(generator.initial_seed() + 1)  # dropout draws from the device's own generator
         with nullcontext() if last else self.accelerator.no_sync(self.transformer), self.accelerator.autocast():
             return batch_loss(self.transformer, batch.to(device), noise=noise, levels=levels, settings=self.settings)
+
+    def _totals(self, result: StepResult) -> StepTotals:
+        """Loss and wish to stop over all processes, exchanged at once."""
+        values = [result.losses.sum(), len(result.losses), float(self.reporter.is_requested("stop"))]
+        sums = torch.tensor([float(value) for value in values], device=self.accelerator.device)
+        loss_sum, count, stops = self.accelerator.reduce(sums, reduction="sum").tolist()
+        if not math.isfinite(loss_sum):
+            raise UserError(
+                f"the loss of step {self._step} is {loss_sum}",
+                hint="lower the learning rate, or choose bf16 in place of fp16; what was saved before is good",
+            )
+        return StepTotals(loss_sum / count, stop=bool(stops))
+
+    @property
+    def _processes(self) -> Processes:
+        return Processes(self.accelerator.process_index, self.accelerator.num_processes)
 
     @property
     def _average_loss(self) -> float:
         """The mean over the steps of one epoch, the last ones."""
         return sum(self._losses) / len(self._losses)
 
-    def _log_step(self, result: StepResult, *, epoch: int, seconds: float, bar: tqdm) -> None:
-        self._losses.append(result.loss)
-        average = self._average_loss
-        rates = {f"lr/{name}": rate for name, rate in result.rates.items()}
-        self.trackers.log_step({"loss/current": result.loss, "loss/average": average, **rates}, step=self._step)
+    def _log_step(self, result: StepResult, extra: dict[str, float], *, epoch: int, seconds: float, bar: tqdm) -> None:
+        loss, average = self._losses[-1], self._average_loss
+        if self.trackers:
+            rates = {f"lr/{name}": rate for name, rate in result.rates.items()}
+            values = {"loss/current": loss, "loss/average": average, **rates, **extra}
+            self.trackers.log_step(values, step=self._step)
         self.reporter.add_metrics(
             step=self._step,
             epoch=epoch,
-            loss=result.loss,
+            loss=loss,
             average_loss=average,
             learning_rates=result.rates,
             gradient_norm=result.gradient_norm,
@@ -207,28 +244,32 @@ class Trainer:
         self._report(
             step=self._step,
             epoch=epoch,
-            loss=result.loss,
+            loss=loss,
             average_loss=average,
             seconds_per_step=seconds_per_step,
             time_left_s=seconds_per_step * (self.steps.total_steps - self._step),
         )
 
-    def _after_step(self, epoch: int) -> None:
-        """Save if a step's checkpoint is due; save and leave if somebody asked to stop."""
-        last = self._step == self.steps.total_steps
-        if self.reporter.is_requested("stop") and not last:
-            path = self._save(self.saver.save_step, epoch=epoch)
-            raise StoppedByUser(f"stopped after step {self._step} of {self.steps.total_steps}; saved {path}")
-        if self.saver.step_is_due(self._step):
-            self._save(self.saver.save_step, epoch=epoch)
+    def _stop(self, epoch: int) -> None:
+        """Save what going on needs, and leave."""
+        self._save(lambda saver: saver.save_stopped(step=self._step, epoch=epoch))
+        saved = f"; resume from {self.saver.saved[-1]}" if self.saver else ""
+        raise StoppedByUser(f"stopped after step {self._step} of {self.steps.total_steps}{saved}")
 
-    def _save(self, save: Callable[..., Path], *, epoch: int) -> Path:
+    def _save(self, save: Callable[[Saver], object]) -> None:
+        if self.saver is None:
+            return
         self._report(phase="saving")
-        path = save(self.network.state_dict(), step=self._step, epoch=epoch)
-        self._files.append(path)
-        tqdm.write(f"saved {path}")
-        self._report(phase="training", files=tuple(str(file) for file in self._files))
-        return path
+        before = list(self.saver.saved)
+        save(self.saver)
+        for path in self.saver.saved:
+            if path not in before:
+                tqdm.write(f"saved {path}")
+        self._report(phase="training", files=tuple(str(file) for file in self.saver.saved))
+
+    def _set_training(self, training: bool) -> None:
+        self.network.train(training)
+        set_training_mode(self.optimizer, training)
 
     def _report(self, **changes: object) -> None:
         self.reporter.update(**changes)

@@ -101,9 +101,9 @@ def test_ctrl_c_saves_a_checkpoint_ends_with_130_and_leaves_no_process(project):
     output, _ = command.communicate()
     assert command.returncode == 130, output
     assert run.state() is RunState.STOPPED
-    (saved,) = run.checkpoints.iterdir()
     step = run.status().step
-    assert saved.name == f"long-step{step:08d}.safetensors"
+    saved = sorted(path.name for path in run.checkpoints.iterdir())
+    assert saved == [f"long-step{step:08d}-state", f"long-step{step:08d}.safetensors"]
     assert f"stopped after step {step} of 100000" in run.status().message
     assert "error" not in run.log_file.read_text(encoding="utf-8")
     assert processes_of(project) == []

@@ -32,6 +32,21 @@ _BY_NAME = {
     "lr_warmup_steps": st.integers(0, 10**6) | st.floats(0, 1, exclude_min=True) | st.just(1.0),
     "sdpa": st.just(True),
     "seed": st.none() | st.integers(0, 2**32 - 1),
+    "lr_decay_steps": st.integers(0, 10**6) | st.floats(0, 1, exclude_min=True) | st.just(1.0),
+    "lr_scheduler_args": st.lists(st.sampled_from(["rex_alpha=0.2", "step_rules='1:10,0.1'"]), unique=True),
+    "lr_scheduler_min_lr_ratio": st.none() | st.floats(0, 1),
+    "min_timestep": st.none() | st.integers(0, 499),
+    "max_timestep": st.none() | st.integers(500, 1000),
+    "num_timestep_buckets": st.none() | st.integers(2, 1000),
+    "rank_dropout": st.none() | st.floats(0, 1, exclude_max=True),
+    "module_dropout": st.none() | st.floats(0, 1, exclude_max=True),
+    "dim_from_weights": st.just(False),  # needs network_weights
+    "base_weights": st.lists(st.sampled_from(["a/b.safetensors", "ü [1].safetensors"])),
+    "base_weights_multiplier": st.just([]),  # not more than there are base_weights
+    "num_processes": st.integers(4, 64),
+    "num_machines": st.just(1),
+    "machine_rank": st.just(0),
+    "main_process_port": st.none() | st.integers(1, 65535),
     "network_dropout": st.none() | st.floats(0, 1, exclude_max=True),
     "loraplus_lr_ratio": st.none() | st.floats(1e-6, 1e6),
 }

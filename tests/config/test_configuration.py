@@ -93,8 +93,8 @@ def test_an_option_given_by_itself_wins_over_network_args():
             "Learning rate (learning_rate) is 'fast' (wanted a number, more than 0)",
         ),
         (
-            {"timestep_sampling": "bogus"},
-            "Timestep sampling (timestep_sampling) is 'bogus' (wanted one of sigma, uniform, sigmoid, shift)",
+            {"weighting_scheme": "bogus"},
+            "Weighting (weighting_scheme) is 'bogus' (wanted one of none, logit_normal, mode, cosmap, sigma_sqrt)",
         ),
         ({"verbose": "maybe"}, "List modules in the log (verbose) is 'maybe' (wanted true or false)"),
         ({"exclude_patterns": ".*"}, "Exclude patterns (exclude_patterns) is '.*' (wanted a list of texts)"),
@@ -111,9 +111,29 @@ def test_an_option_given_by_itself_wins_over_network_args():
             "ending)",
         ),
         (
-            {"lr_warmup_steps": 10},
-            "the schedule constant has no warm-up, but lr_warmup_steps is 10 (choose constant_with_warmup, or set the "
-            "warm-up to 0)",
+            {"min_timestep": 500, "max_timestep": 400},
+            "min_timestep is 500, but has to be below max_timestep, which is 400 (lower the one or raise the other)",
+        ),
+        (
+            {"dim_from_weights": True},
+            "dim_from_weights is on, but there are no start weights (network_weights) (name a LoRA file, or switch it "
+            "off)",
+        ),
+        (
+            {"base_weights": ["a.safetensors"], "base_weights_multiplier": [1, 0.5]},
+            "base_weights_multiplier has 2 numbers for 1 files of base_weights (take the others out)",
+        ),
+        (
+            {"num_machines": 2, "num_processes": 2, "machine_rank": 2, "main_process_ip": "10.0.0.1"},
+            "machine_rank is 2, but there are 2 machines (machines count from 0)",
+        ),
+        (
+            {"num_machines": 2, "num_processes": 2},
+            "there are 2 machines, but main_process_ip is not given (name the address of machine 0)",
+        ),
+        (
+            {"lr_scheduler_args": ["step_rules"]},
+            "lr_scheduler_args: 'step_rules' has no name before an = (wanted name=value)",
         ),
         (
             {"optimizer_args": ["weight_decay"]},
@@ -173,5 +193,5 @@ def test_the_home_folder_is_written_out(monkeypatch):
 
 
 def test_options_of_musubi_tuner_that_would_change_nothing_may_stand_in_a_file():
-    values = {"fp8_base": False, "max_data_loader_n_workers": 2, "persistent_data_loader_workers": True, "resume": ""}
+    values = {"fp8_base": False, "num_workers": 2, "persistent_data_loader_workers": True, "sample_prompts": ""}
     assert Configuration.from_values(values) == Configuration()

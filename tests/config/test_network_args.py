@@ -50,8 +50,8 @@ def test_defaults_are_left_out():
         ("=4", "network_args: '=4' has no name before an = (wanted name=value)"),
         (
             "conv_dim=4",
-            "network_args: conv_dim is not known (known are loraplus_lr_ratio, exclude_patterns, include_patterns, "
-            "verbose)",
+            "network_args: conv_dim is not known (known are rank_dropout, module_dropout, loraplus_lr_ratio, "
+            "exclude_patterns, include_patterns, verbose)",
         ),
         (
             "exclude_patterns=.*single.*",

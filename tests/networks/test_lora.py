@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from backend.errors import ModelFileError, OptionError
-from backend.networks.lora import LoRALinear, create_lora
+from backend.networks.lora import Dropouts, LoRALinear, create_lora
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NAME = "double_blocks.0.img_attn_qkv"
@@ -149,7 +149,7 @@ def test_a_ratio_that_is_not_positive_is_refused(transformer, ratio):
         ({"rank": 0}, "network_dim is 0, but the rank has to be at least 1"),
         ({"rank": 4, "alpha": -1.0}, r"network_alpha is -1.0, but has to be 0 \(same as the rank\) or more"),
         ({"rank": 4, "alpha": math.nan}, "network_alpha is nan"),
-        ({"rank": 4, "dropout": 1.0}, "network_dropout is 1.0, but has to be at least 0 and below 1"),
+        ({"rank": 4, "dropouts": Dropouts(neuron=1.0)}, "network_dropout is 1.0, but has to be at least 0 and below 1"),
     ],
 )
 def test_impossible_options_are_refused(transformer, options, message):
@@ -215,7 +215,7 @@ def test_under_autocast_everything_is_computed_in_its_dtype(base_dtype, x_dtype)
 
 
 def test_dropout_acts_in_training_only():
-    layer, x = linear_with_lora(dropout=0.5), torch.randn(2, 7, 24)
+    layer, x = linear_with_lora(dropouts=Dropouts(neuron=0.5)), torch.randn(2, 7, 24)
     expected = linear_with_lora()
     expected.base.load_state_dict(layer.base.state_dict())
     torch.manual_seed(0)
@@ -225,12 +225,12 @@ def test_dropout_acts_in_training_only():
 
 
 def test_the_network_turns_dropout_on_in_a_transformer_that_is_in_evaluation_mode(transformer):
-    network = create_lora(transformer, [NAME], rank=4, dropout=0.5)
+    network = create_lora(transformer, [NAME], rank=4, dropouts=Dropouts(neuron=0.5))
     transformer.eval()
     network.train()
-    assert network.layers[KEY].dropout.training
+    assert network.layers[KEY].training
     network.train(False)
-    assert not network.layers[KEY].dropout.training
+    assert not network.layers[KEY].training
 
 
 class TestLoading:

@@ -1,66 +1,12 @@
-import math
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from backend.training.flow_matching import (
-    NoiseSampling,
-    add_noise,
-    continuous_levels,
-    draw_noise_levels,
-    loss_weights,
-    micro_batch_generator,
-    sigmas_of_normal,
-)
+from backend.training.flow_matching import add_noise, loss_weights, micro_batch_generator
 
 GOLDEN = load_file(Path(__file__).parents[1] / "golden" / "timesteps.safetensors")
-
-MAPS = {
-    "sigmoid": NoiseSampling("sigmoid"),
-    "sigmoid_s0.5": NoiseSampling("sigmoid", sigmoid_scale=0.5),
-    "sigmoid_s2": NoiseSampling("sigmoid", sigmoid_scale=2.0),
-    "shift_1": NoiseSampling("shift", 1.0),
-    "shift_3": NoiseSampling("shift", 3.0),
-    "shift_7": NoiseSampling("shift", 7.0),
-    "shift_14.5": NoiseSampling("shift", 14.5),
-    "shift_7_s0.5": NoiseSampling("shift", 7.0, 0.5),
-}
-
-
-def normal_of(uniform: torch.Tensor) -> torch.Tensor:
-    """The inverse of the normal distribution, by which the reference turns uniform numbers into normal ones."""
-    return math.sqrt(2) * torch.erfinv(2 * uniform.clamp(1e-7, 1 - 1e-7) - 1)
-
-
-@pytest.mark.parametrize("name", MAPS)
-def test_noise_levels_follow_from_normal_numbers_as_in_the_reference(name):
-    levels = continuous_levels(sigmas_of_normal(normal_of(GOLDEN["u"]), MAPS[name]))
-    torch.testing.assert_close(levels.sigmas, GOLDEN[f"map.{name}.t"], rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(levels.timesteps, GOLDEN[f"map.{name}.timestep"], rtol=1e-5, atol=1e-3)
-
-
-def test_uniform_levels_are_the_uniform_numbers():
-    levels = continuous_levels(GOLDEN["u"])
-    torch.testing.assert_close(levels.timesteps, GOLDEN["map.uniform.timestep"], rtol=1e-6, atol=1e-4)
-
-
-@pytest.mark.parametrize("seed", [0, 1234])
-@pytest.mark.parametrize(
-    ("name", "sampling"),
-    [
-        ("sigma", NoiseSampling("sigma")),
-        ("uniform", NoiseSampling("uniform")),
-        ("sigmoid", NoiseSampling("sigmoid")),
-        ("shift_7", NoiseSampling("shift", 7.0)),
-    ],
-)
-def test_a_seed_draws_the_levels_that_the_reference_draws(name, sampling, seed):
-    levels = draw_noise_levels(6, sampling, generator=torch.Generator().manual_seed(seed))
-    noisy = add_noise(GOLDEN["seeded.latents"], GOLDEN["seeded.noise"], levels.sigmas)
-    torch.testing.assert_close(levels.timesteps, GOLDEN[f"seeded.{name}.{seed}.timestep"].float(), rtol=1e-6, atol=1e-3)
-    torch.testing.assert_close(noisy, GOLDEN[f"seeded.{name}.{seed}.noisy"], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("grid", ["grid", "frac"])

@@ -12,13 +12,16 @@ from safetensors.torch import load_file
 from backend.models.hunyuan_video.checkpoint import load_transformer
 from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
 from backend.networks.lora import create_lora
+from backend.plan.learning_rates import ScheduleSettings
 from backend.plan.modules import block_linears
 from backend.plan.selection import select_modules, trained_modules
 from backend.training.batches import TrainingBatch
-from backend.training.flow_matching import NoiseLevels, NoiseSampling, add_noise
+from backend.training.flow_matching import add_noise
+from backend.training.loss import LossSettings, batch_loss
+from backend.training.noise_sampling import NoiseLevels, NoiseSampling
 from backend.training.optimizers import make_optimizer
 from backend.training.schedules import make_schedule
-from backend.training.trainer import LossSettings, batch_loss, optimizer_step
+from backend.training.step import optimizer_step
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -59,9 +62,9 @@ def test_a_training_of_the_reference_is_replayed_to_the_same_losses_rates_norms_
     network.train()
     groups = network.parameter_groups(settings["learning_rate"], settings["ratio"])
     optimizer = make_optimizer("adamw", groups, arguments=settings["optimizer_args"])
-    scheduler = make_schedule(optimizer, settings["schedule"], warmup=settings["warmup"], total_steps=10)
+    scheduler = make_schedule(optimizer, ScheduleSettings(settings["schedule"], settings["warmup"]), total_steps=10)
     accelerator = Accelerator(cpu=True)
-    loss_settings = LossSettings(NoiseSampling(settings["sampling"]), settings["weighting"])
+    loss_settings = LossSettings(NoiseSampling(settings["sampling"], weighting_scheme=settings["weighting"]))
 
     results = []
     for index in range(10):
@@ -72,7 +75,7 @@ def test_a_training_of_the_reference_is_replayed_to_the_same_losses_rates_norms_
         )
         results.append(
             optimizer_step(
-                [loss],
+                [(loss, 1.0)],
                 accelerator=accelerator,
                 optimizer=optimizer,
                 scheduler=scheduler,
@@ -82,7 +85,7 @@ def test_a_training_of_the_reference_is_replayed_to_the_same_losses_rates_norms_
             )
         )
 
-    torch.testing.assert_close(torch.tensor([r.loss for r in results]), golden["loss"], rtol=1e-5, atol=0)
+    torch.testing.assert_close(torch.tensor([r.losses.mean() for r in results]), golden["loss"], rtol=1e-5, atol=0)
     rates = torch.tensor([list(r.rates.values()) for r in results], dtype=torch.float64)
     torch.testing.assert_close(rates, golden["lr"], rtol=1e-9, atol=1e-12)
     norms = torch.tensor([r.gradient_norm for r in results])

@@ -1,34 +1,77 @@
+"""Schedules as torch's schedulers: groups, going on, and classes by their path."""
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import torch
 
-from backend.training.schedules import schedule_factor, warmup_steps
+from backend.errors import OptionError
+from backend.plan.learning_rates import ScheduleSettings, list_rates
+from backend.training.schedules import fast_forward, list_rates_of_class, make_custom_schedule, make_schedule
 
-NAMES = ["constant_with_warmup", "linear", "cosine"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-@given(total=st.integers(1, 500), warmup=st.integers(0, 100))
-def test_a_schedule_starts_at_0_peaks_after_the_warm_up_and_stays_within_0_and_1(name, total, warmup):
-    factor = schedule_factor(name, warmup=warmup, total_steps=total)
-    factors = [factor(step) for step in range(total + 1)]
-    assert all(0 <= value <= 1 for value in factors)
-    if warmup:
-        assert factors[0] == 0
-    if warmup < total:
-        assert factors[warmup] == 1
+SETTINGS = ScheduleSettings("cosine", 3)
 
 
-@pytest.mark.parametrize("name", ["linear", "cosine"])
-def test_linear_and_cosine_end_at_0(name):
-    assert schedule_factor(name, warmup=5, total_steps=50)(50) == pytest.approx(0, abs=1e-12)
+def two_groups():
+    parameters = [torch.zeros(1, requires_grad=True) for _ in range(2)]
+    groups = [{"params": [parameter], "lr": rate} for parameter, rate in zip(parameters, (1e-3, 4e-3), strict=True)]
+    return torch.optim.SGD(groups)
 
 
-def test_a_warm_up_may_be_steps_or_a_ratio():
-    assert warmup_steps(7, 100) == 7
-    assert warmup_steps(0.1, 100) == 10
+def rates(optimizer, scheduler, steps):
+    found = []
+    for _ in range(steps):
+        found.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        scheduler.step()
+    return found
 
 
-def test_another_name_is_refused():
-    with pytest.raises(ValueError, match="no schedule is called rex"):
-        schedule_factor("rex", warmup=0, total_steps=1)
+@pytest.mark.parametrize("name", ["cosine", "polynomial", "rex"])
+def test_each_group_follows_the_schedule_from_its_own_rate(name):
+    optimizer = two_groups()
+    settings = ScheduleSettings(name, 3)
+    found = rates(optimizer, make_schedule(optimizer, settings, total_steps=20), 20)
+    for index, rate in enumerate((1e-3, 4e-3)):
+        listed = [value for _, value in list_rates(settings, learning_rate=rate, total_steps=20)]
+        assert [step[index] for step in found] == pytest.approx(listed, rel=1e-12)
+
+
+def test_a_schedule_goes_on_from_its_state_to_the_last_bit():
+    optimizer = two_groups()
+    whole = rates(optimizer, make_schedule(optimizer, SETTINGS, total_steps=20), 20)
+    first = two_groups()
+    scheduler = make_schedule(first, SETTINGS, total_steps=20)
+    rates(first, scheduler, 8)
+    second = two_groups()
+    continued = make_schedule(second, SETTINGS, total_steps=20)
+    second.load_state_dict(first.state_dict())
+    continued.load_state_dict(scheduler.state_dict())
+    assert rates(second, continued, 12) == whole[8:]
+
+
+def test_a_schedule_can_be_put_where_it_is_after_some_steps():
+    optimizer = two_groups()
+    whole = rates(optimizer, make_schedule(optimizer, SETTINGS, total_steps=20), 20)
+    other = two_groups()
+    scheduler = make_schedule(other, SETTINGS, total_steps=20)
+    fast_forward(scheduler, 8)
+    assert rates(other, scheduler, 12) == whole[8:]
+
+
+@pytest.mark.parametrize("path", ["StepLR", "torch.optim.lr_scheduler.StepLR"])
+def test_a_class_by_its_path_is_made_with_its_arguments_and_listed(path):
+    listed = list_rates_of_class(path, arguments={"step_size": 2, "gamma": 0.5}, learning_rate=1.0, total_steps=5)
+    assert listed == [(1, 1.0), (2, 1.0), (3, 0.5), (4, 0.5), (5, 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments", "message"),
+    [
+        ("StepLR", {"size": 2}, "StepLR does not take"),
+        ("NoSuch", {}, "there is no such class"),
+        ("nowhere.Schedule", {}, "pip install nowhere"),
+        ("ReduceLROnPlateau", {}, "wants a measure of success"),
+    ],
+)
+def test_a_class_that_cannot_be_used_is_told(path, arguments, message):
+    with pytest.raises(OptionError, match=message):
+        make_custom_schedule(two_groups(), path, arguments=arguments)

@@ -1,0 +1,98 @@
+"""The model of a training: the frozen transformer with what is merged into it, and the network that is trained."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from pathlib import Path
+
+import torch
+
+from backend.config.configuration import Configuration
+from backend.config.schema import NetworkOptions
+from backend.errors import ModelFileError, OptionError, Problem
+from backend.models.hunyuan_video.checkpoint import load_transformer
+from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
+from backend.networks.lora import Dropouts, LoRANetwork, create_lora
+from backend.networks.weights import merge_lora, module_sizes, read_lora_weights
+from backend.plan.modules import block_linears
+from backend.plan.selection import ModuleState, lora_name, select_modules, trained_modules
+
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+def load_model(configuration: Configuration, *, device: torch.device) -> HunyuanVideoTransformer:
+    """The frozen transformer on its device, in the dtype that the options ask for, with base_weights merged."""
+    if configuration.model.dit is None:
+        raise OptionError("no transformer is chosen", hint="name its weights file", option="dit")
+    default = "float32" if configuration.memory.mixed_precision == "no" else "bfloat16"
+    dtype = DTYPES[configuration.model.dit_dtype or default]
+    transformer = load_transformer(Path(configuration.model.dit), device=device, dtype=dtype)
+    transformer.gradient_checkpointing = configuration.memory.gradient_checkpointing
+    _merge_base_weights(transformer, configuration.network)
+    return transformer
+
+
+def create_network(configuration: Configuration, transformer: HunyuanVideoTransformer, *, seed: int) -> LoRANetwork:
+    """The LoRA on the modules that the patterns select, or the start weights have; its start drawn from the seed."""
+    options = configuration.network
+    weights = read_lora_weights(Path(options.network_weights)) if options.network_weights else {}
+    if options.dim_from_weights:
+        sizes = _sizes_by_module(transformer, module_sizes(weights), path=options.network_weights or "")
+        names = list(sizes)
+    else:
+        sizes, names = {}, _selected_modules(options, transformer)
+    network = create_lora(
+        transformer,
+        names,
+        rank=options.network_dim,
+        alpha=options.network_alpha,
+        dropouts=Dropouts(options.network_dropout or 0, options.rank_dropout or 0, options.module_dropout or 0),
+        generator=torch.Generator().manual_seed(seed),
+        sizes=sizes,
+    )
+    if weights:
+        _print_problems(options.network_weights or "", network.load_state_dict(weights))
+    return network
+
+
+def _selected_modules(options: NetworkOptions, transformer: HunyuanVideoTransformer) -> list[str]:
+    decisions = select_modules(
+        block_linears(transformer.shape),
+        exclude_patterns=options.exclude_patterns,
+        include_patterns=options.include_patterns,
+    )
+    if options.verbose:
+        for decision in decisions:
+            mark = "+" if decision.state is ModuleState.TRAINED else "-"
+            print(f"{mark} {decision.module.name} ({decision.pattern or 'no pattern'})")
+    return [module.name for module in trained_modules(decisions)]
+
+
+def _sizes_by_module(
+    transformer: HunyuanVideoTransformer, sizes: dict[str, tuple[int, float]], *, path: str
+) -> dict[str, tuple[int, float]]:
+    """Rank and alpha under the transformer's module names, in its order. Raises ModelFileError if one has no place."""
+    names = {lora_name(module.name): module.name for module in block_linears(transformer.shape)}
+    unknown = [name for name in sizes if name not in names]
+    if unknown:
+        raise ModelFileError(
+            f"{path}: {len(unknown)} modules are not in the transformer, for example {unknown[0]}",
+            hint="the file was made for another model, or switch dim_from_weights off",
+        )
+    return {name: sizes[key] for key, name in names.items() if key in sizes}
+
+
+def _merge_base_weights(transformer: HunyuanVideoTransformer, options: NetworkOptions) -> None:
+    for path, multiplier in zip_longest(options.base_weights, options.base_weights_multiplier, fillvalue=1.0):
+        tensors = read_lora_weights(Path(str(path)))
+        try:
+            problems = merge_lora(transformer, block_linears(transformer.shape), tensors, multiplier=float(multiplier))
+        except (ModelFileError, ValueError) as error:
+            raise ModelFileError(f"{path}: {error}", hint="the file was made for another model") from error
+        _print_problems(str(path), problems)
+        print(f"merged {path}, strength {float(multiplier):g}")
+
+
+def _print_problems(path: str, problems: list[Problem]) -> None:
+    for problem in problems:
+        print(f"{problem.severity}: {path}: {problem}", flush=True)
