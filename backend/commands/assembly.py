@@ -19,7 +19,7 @@ from backend.commands.records import model_spec, print_summary, resume_facts, tr
 from backend.commands.training_data import TrainingData, load_data
 from backend.config.configuration import Configuration
 from backend.config.network_args import parse_assignments
-from backend.errors import OptionError, StoppedByUser
+from backend.errors import OptionError, StoppedByUser, UserError
 from backend.networks.lora import LoRANetwork
 from backend.networks.metadata import build_metadata
 from backend.plan.plan import schedule_settings
@@ -42,7 +42,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     Prints what the training will be. Raises StoppedByUser if a stop is requested meanwhile, and what its parts raise.
     """
     seed = _seed(configuration)
-    data = load_data(configuration, seed=seed, processes=int(os.environ.get("WORLD_SIZE", "1")))
+    data = load_data(configuration, seed=seed, processes=_process_count())
     _check_optimizer(configuration)
     facts, start = resume_facts(configuration, data), _start(configuration, data)
     log_folder = _log_folder(configuration) if is_first_process() else None
@@ -121,12 +121,26 @@ def _accelerator(configuration: Configuration, log_folder: Path | None) -> Accel
     ]
     if machines.ddp_timeout:
         handlers.append(InitProcessGroupKwargs(timeout=timedelta(minutes=machines.ddp_timeout)))
-    return Accelerator(
+    processes = _process_count()
+    accelerator = Accelerator(
+        # Without a GPU accelerate connects processes only if it is told to use the CPU.
+        cpu=processes > 1 and not torch.cuda.is_available(),
         mixed_precision=configuration.memory.mixed_precision,
         log_with=tracker_kinds(configuration.logging.log_with) if log_folder else None,
         project_dir=str(log_folder) if log_folder else None,
         kwargs_handlers=handlers,
     )
+    if accelerator.num_processes != processes:
+        raise UserError(
+            f"{processes} processes were started, but accelerate connects {accelerator.num_processes}",
+            hint="train with num_processes 1 on this machine",
+        )
+    return accelerator
+
+
+def _process_count() -> int:
+    """The processes of all machines, as the launcher tells."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _keep_from_exchange(transformer: torch.nn.Module) -> None:

@@ -42,7 +42,16 @@ def find_conflicts(groups: Mapping[str, OptionGroup]) -> list[Problem]:
                 problems += _weights_problems(group)
             case MachineOptions():
                 problems += _machine_problems(group)
-    return problems
+    return problems + _seed_problems(groups)
+
+
+def _seed_problems(groups: Mapping[str, OptionGroup]) -> list[Problem]:
+    """Machines draw their random numbers by themselves, from a seed that has to be the same on all."""
+    match groups.get("machines"), groups.get("schedule"):
+        case MachineOptions(num_machines=count), ScheduleOptions(seed=None) if count > 1:
+            hint = "write the same number on every machine"
+            return [Problem(f"{count} machines train together, but seed is not given", hint=hint, option="seed")]
+    return []
 
 
 def _assignment_problems(strings: list[str], option: str) -> list[Problem]:

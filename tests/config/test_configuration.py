@@ -124,12 +124,16 @@ def test_an_option_given_by_itself_wins_over_network_args():
             "base_weights_multiplier has 2 numbers for 1 files of base_weights (take the others out)",
         ),
         (
-            {"num_machines": 2, "num_processes": 2, "machine_rank": 2, "main_process_ip": "10.0.0.1"},
+            {"num_machines": 2, "num_processes": 2, "machine_rank": 2, "main_process_ip": "10.0.0.1", "seed": 1},
             "machine_rank is 2, but there are 2 machines (machines count from 0)",
         ),
         (
-            {"num_machines": 2, "num_processes": 2},
+            {"num_machines": 2, "num_processes": 2, "seed": 1},
             "there are 2 machines, but main_process_ip is not given (name the address of machine 0)",
+        ),
+        (
+            {"num_machines": 2, "num_processes": 2, "main_process_ip": "10.0.0.1"},
+            "2 machines train together, but seed is not given (write the same number on every machine)",
         ),
         (
             {"lr_scheduler_args": ["step_rules"]},
