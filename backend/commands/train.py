@@ -32,9 +32,31 @@ def main(arguments: list[str]) -> int:
     """Check, make the run folder, train in a process of its own, and follow its log. Ctrl+C saves and stops."""
     parser = make_parser("train", description=__doc__ or "", groups=set(GROUPS) - {"caching"})
     parser.add_argument("--workspace", type=Path, default=DEFAULT_WORKSPACE, help="folder of the runs")
+    parser.add_argument(
+        "--show_timesteps",
+        choices=("console", "image"),
+        help="only show how often each noise level would be drawn, as text or as a picture in the workspace",
+    )
     configuration, own = read_arguments(parser, arguments)
+    if "show_timesteps" in own:
+        return show_timesteps(configuration, own.show_timesteps, folder=own.workspace)
     run = submit_training(configuration, workspace=own.workspace, foreground=True)
     return follow(run)
+
+
+def show_timesteps(configuration: Configuration, how: str, *, folder: Path) -> int:
+    """Print the distribution of timesteps, or write its picture into the folder and print where."""
+    from backend.commands.assembly import noise_sampling  # torch takes a second to import
+    from backend.training.timestep_report import timestep_histogram
+
+    histogram = timestep_histogram(noise_sampling(configuration), seed=configuration.schedule.seed or 0)
+    if how == "console":
+        print(histogram.text(), end="")
+        return 0
+    path = folder / "timesteps.png"
+    histogram.write_picture(path)
+    print(f"saved {path}")
+    return 0
 
 
 def follow(run: RunFolder) -> int:

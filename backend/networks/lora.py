@@ -282,7 +282,7 @@ def _faults(name: str, layer: LoRALinear, tensors: Mapping[str, Tensor]) -> list
         return [("missing", Problem(f"{name}: {missing} is missing in the LoRA file", "the file is of another kind"))]
     if down.ndim == 2 and down.shape[0] != layer.rank:
         message = f"{name}: the LoRA file has rank {down.shape[0]}, but network_dim is {layer.rank}"
-        return [("rank", Problem(message, f"set network_dim to {down.shape[0]}", "network_dim"))]
+        return [("rank", Problem(message, _RANK_HINT.format(down.shape[0]), "network_dim"))]
     wanted = {"lora_down.weight": layer.lora_down.weight, "lora_up.weight": layer.lora_up.weight}
     faults = []
     for part, tensor in (("lora_down.weight", down), ("lora_up.weight", up)):
@@ -294,6 +294,9 @@ def _faults(name: str, layer: LoRALinear, tensors: Mapping[str, Tensor]) -> list
     if alpha is not None and alpha.numel() != 1:
         faults.append(("alpha", Problem(f"{name}.alpha: one number is wanted, but the shape is {tuple(alpha.shape)}")))
     return faults
+
+
+_RANK_HINT = "set network_dim to {}, or switch dim_from_weights on"
 
 
 def _first_of_each_kind(faults: list[tuple[str, Problem]]) -> list[Problem]:

@@ -197,3 +197,51 @@ def test_an_existing_lora_is_not_overwritten(project, tmp_path):
     assert done.returncode == 2
     assert "mine.safetensors: exists already" in done.stderr
     assert (tmp_path / "mine.safetensors").read_bytes() == b"precious"
+
+
+def test_timesteps_are_shown_without_a_run(project, tmp_path):
+    sampling = ("--timestep_sampling", "shift", "--discrete_flow_shift", "7", "--min_timestep", "500")
+    done = project.train(*sampling, "--show_timesteps", "console", "--workspace", str(tmp_path / "w"))
+    assert done.returncode == 0, done.stderr
+    rows = done.stdout.splitlines()[2:]
+    assert len(rows) == 50
+    assert all("#" not in row for row in rows[:25]) and "#" in rows[-1]
+    done = project.train(*sampling, "--show_timesteps", "image", "--workspace", str(tmp_path / "w"))
+    assert done.stdout == f"saved {tmp_path / 'w' / 'timesteps.png'}\n"
+    assert [path.name for path in (tmp_path / "w").iterdir()] == ["timesteps.png"]
+
+
+def test_a_training_starts_from_a_lora_with_its_own_ranks_and_another_merged(finished, project, tmp_path):
+    start = finished.checkpoints / "küche 1.safetensors"
+    done = project.train(
+        *("--network_weights", str(start), "--dim_from_weights", "--network_dim", "5", "--max_train_steps", "1"),
+        *("--base_weights", str(start), "--base_weights_multiplier", "0.5", "--learning_rate", "1e-9"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = project.newest_run()
+    found, _ = load_lora(run.checkpoints / "lora.safetensors")
+    expected, _ = load_lora(start)
+    assert found.keys() == expected.keys()
+    assert all(torch.allclose(found[name], expected[name], atol=1e-7) for name in found)
+    assert f"merged {start}, strength 0.5" in run.log_file.read_text(encoding="utf-8")
+
+
+def test_start_weights_of_another_rank_name_both_ways_out(finished, project):
+    start = finished.checkpoints / "küche 1.safetensors"
+    assert project.train("--network_weights", str(start), "--network_dim", "3").returncode == 2
+    message = project.newest_run().status().message
+    assert "the LoRA file has rank 2, but network_dim is 3" in message
+    assert "set network_dim to 2, or switch dim_from_weights on" in message
+
+
+def test_files_of_an_earlier_training_are_overwritten_only_when_asked(project, tmp_path):
+    (tmp_path / "mine-step00000001.safetensors").write_bytes(b"old")
+    options = ("--output_dir", str(tmp_path), "--output_name", "mine", "--max_train_steps", "1")
+    options = (*options, "--save_every_n_steps", "1")
+    assert project.train(*options).returncode == 2
+    assert (tmp_path / "mine-step00000001.safetensors").read_bytes() == b"old"
+    done = project.train(*options, "--overwrite", "--no_metadata", "--metadata_title", "Mine", "--metadata_reso", "640")
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, metadata = load_lora(tmp_path / "mine-step00000001.safetensors")
+    assert metadata["modelspec.title"] == "Mine" and metadata["modelspec.resolution"] == "640x640"
+    assert "ss_seed" not in metadata and metadata["ss_network_dim"] == "2"

@@ -272,7 +272,10 @@ class TestLoading:
         file = {key: tensor[:2] if "lora_down" in key else tensor for key, tensor in file.items()}
         with pytest.raises(ModelFileError) as refusal:
             network.load_state_dict(file)
-        assert str(refusal.value) == (f"{KEY}: the LoRA file has rank 2, but network_dim is 4 (set network_dim to 2)")
+        assert str(refusal.value) == (
+            f"{KEY}: the LoRA file has rank 2, but network_dim is 4 (set network_dim to 2, or switch "
+            "dim_from_weights on)"
+        )
 
     def test_another_width_is_refused_and_nothing_is_changed(self, network, file):
         before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
@@ -306,3 +309,41 @@ class TestLoading:
         assert [problem.severity for problem in problems] == ["warning", "warning"]
         assert problems[0].message.startswith("2 modules are not in the LoRA file")
         assert problems[1].message.endswith(f"for example {extra}")
+
+
+def test_rank_dropout_drops_the_same_ranks_for_all_tokens_of_an_item_and_keeps_the_mean():
+    layer = linear_with_lora(dropouts=Dropouts(rank=0.5)).train()
+    inner = torch.ones(2000, 3, 4)
+    torch.manual_seed(1)
+    dropped = layer._dropped(inner)
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(dropped[:, 0], dropped[:, 1]) and torch.equal(dropped[:, 0], dropped[:, 2])
+    assert dropped.mean().item() == pytest.approx(1, abs=0.05)
+    assert layer._dropped(torch.ones(3, 4)).shape == (3, 4)  # the modulation layers have no tokens
+
+
+def test_module_dropout_leaves_the_base_alone_as_often_as_asked():
+    layer, x = linear_with_lora(dropouts=Dropouts(module=0.3)).train(), torch.randn(1, 24)
+    torch.manual_seed(2)
+    base = layer.base(x)
+    left_out = sum(torch.equal(layer(x), base) for _ in range(1000))
+    assert 250 < left_out < 350
+    assert not torch.equal(layer.eval()(x), base)
+
+
+def test_weight_norms_are_those_of_the_product_and_limited_to_the_limit(transformer, module_names):
+    golden = load_file(GOLDEN / "dit_b1.safetensors")
+    network = create_lora(transformer, module_names, rank=4, alpha=2.0)
+    network.load_state_dict(part(golden, "lora."))
+
+    def norms():
+        layers = network.layers.values()
+        return [(layer.scale * (layer.lora_up.weight @ layer.lora_down.weight)).norm().item() for layer in layers]
+
+    before = norms()
+    limit = sorted(before)[len(before) // 2]
+    result = network.limit_weight_norms(limit)
+    assert norms() == pytest.approx([min(norm, limit) for norm in before], rel=1e-5)
+    assert result.scaled == sum(norm > limit * (1 + 1e-6) for norm in before)
+    assert result.mean == pytest.approx(sum(norms()) / len(before), rel=1e-5)
+    assert result.largest == pytest.approx(limit, rel=1e-5)
