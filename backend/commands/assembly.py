@@ -14,7 +14,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGr
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from backend.commands.model import create_network, load_model
+from backend.commands.model import compile_model, create_network, load_model, set_up_device
 from backend.commands.records import model_spec, print_summary, resume_facts, training_record
 from backend.commands.training_data import TrainingData, load_data
 from backend.config.configuration import Configuration
@@ -53,8 +53,10 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     torch.manual_seed(seed)
     _stop_if_asked(reporter)
 
+    set_up_device(configuration)
     transformer = load_model(configuration, device=accelerator.device)
     network = create_network(configuration, transformer, seed=seed)
+    compile_model(configuration, transformer)
     _stop_if_asked(reporter)
 
     optimizer = _optimizer(configuration, network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import zip_longest
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from backend.config.configuration import Configuration
 from backend.config.schema import NetworkOptions
 from backend.errors import ModelFileError, OptionError, Problem
 from backend.models.hunyuan_video.checkpoint import load_transformer
+from backend.models.hunyuan_video.compile import compile_blocks
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
 from backend.networks.lora import Dropouts, LoRANetwork, create_lora
-from backend.networks.weights import merge_lora, module_sizes, read_lora_weights
+from backend.networks.weights import MergedLoRA, module_sizes, read_lora_weights
 from backend.plan.modules import block_linears
 from backend.plan.selection import ModuleState, lora_name, select_modules, trained_modules
 
@@ -24,12 +26,44 @@ def load_model(configuration: Configuration, *, device: torch.device) -> Hunyuan
     """The frozen transformer on its device, in the dtype that the options ask for, with base_weights merged."""
     if configuration.model.dit is None:
         raise OptionError("no transformer is chosen", hint="name its weights file", option="dit")
-    default = "float32" if configuration.memory.mixed_precision == "no" else "bfloat16"
-    dtype = DTYPES[configuration.model.dit_dtype or default]
-    transformer = load_transformer(Path(configuration.model.dit), device=device, dtype=dtype)
-    transformer.gradient_checkpointing = configuration.memory.gradient_checkpointing
-    _merge_base_weights(transformer, configuration.network)
+    memory = configuration.memory
+    default = "float32" if memory.mixed_precision == "no" else "bfloat16"
+    merges = [_read_merge(path, strength) for path, strength in _base_weights(configuration.network)]
+    transformer = load_transformer(
+        Path(configuration.model.dit),
+        device=device,
+        dtype=DTYPES[configuration.model.dit_dtype or default],
+        merge=lambda name, weight: reduce(lambda so_far, merge: merge(name, so_far), merges, weight),
+        float8="scaled" if memory.fp8_scaled else "plain" if memory.fp8_base else None,
+    )
+    for (path, strength), merge in zip(_base_weights(configuration.network), merges, strict=True):
+        _print_problems(path, merge.unused(block_linears(transformer.shape)))
+        print(f"merged {path}, strength {strength:g}")
+    transformer.gradient_checkpointing = memory.gradient_checkpointing
     return transformer
+
+
+def set_up_device(configuration: Configuration) -> None:
+    """What the options say of CUDA's arithmetic."""
+    if configuration.memory.cuda_allow_tf32:
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    if configuration.memory.cuda_cudnn_benchmark:
+        torch.backends.cudnn.benchmark = True
+
+
+def compile_model(configuration: Configuration, transformer: HunyuanVideoTransformer) -> None:
+    """Have the blocks compiled when they first run, where the options ask for it."""
+    memory = configuration.memory
+    if memory.compile:
+        compile_blocks(
+            [*transformer.double_blocks, *transformer.single_blocks],
+            backend=memory.compile_backend,
+            mode=memory.compile_mode,
+            dynamic={"true": True, "false": False}.get(memory.compile_dynamic),
+            fullgraph=memory.compile_fullgraph,
+            cache_size_limit=memory.compile_cache_size_limit,
+        )
 
 
 def create_network(configuration: Configuration, transformer: HunyuanVideoTransformer, *, seed: int) -> LoRANetwork:
@@ -82,15 +116,13 @@ def _sizes_by_module(
     return {name: sizes[key] for key, name in names.items() if key in sizes}
 
 
-def _merge_base_weights(transformer: HunyuanVideoTransformer, options: NetworkOptions) -> None:
-    for path, multiplier in zip_longest(options.base_weights, options.base_weights_multiplier, fillvalue=1.0):
-        tensors = read_lora_weights(Path(str(path)))
-        try:
-            problems = merge_lora(transformer, block_linears(transformer.shape), tensors, multiplier=float(multiplier))
-        except (ModelFileError, ValueError) as error:
-            raise ModelFileError(f"{path}: {error}", hint="the file was made for another model") from error
-        _print_problems(str(path), problems)
-        print(f"merged {path}, strength {float(multiplier):g}")
+def _base_weights(options: NetworkOptions) -> list[tuple[str, float]]:
+    """The files of base_weights with their strengths, 1 where none is given."""
+    return list(zip_longest(options.base_weights, options.base_weights_multiplier, fillvalue=1.0))
+
+
+def _read_merge(path: str, strength: float) -> MergedLoRA:
+    return MergedLoRA(read_lora_weights(Path(path)), strength)
 
 
 def _print_problems(path: str, problems: list[Problem]) -> None:

@@ -67,7 +67,7 @@ def training_record(configuration: Configuration, data: TrainingData, *, optimiz
         training_comment=configuration.metadata.training_comment,
         optimizer=optimizer,
         max_grad_norm=configuration.optimizer.max_grad_norm,
-        fp8_base=False,
+        fp8_base=memory.fp8_base or memory.fp8_scaled,
         weighting_scheme=timesteps.weighting_scheme,
         logit_mean=timesteps.logit_mean,
         logit_std=timesteps.logit_std,

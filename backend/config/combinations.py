@@ -28,7 +28,7 @@ def find_conflicts(groups: Mapping[str, OptionGroup]) -> list[Problem]:
             case OptimizerOptions():
                 problems += _assignment_problems(group.optimizer_args, "optimizer_args")
             case MemoryOptions():
-                problems += _attention_problems(group)
+                problems += _memory_problems(group)
             case SavingOptions():
                 problems += _file_name_problems(group, "output_name")
             case LoggingOptions():
@@ -97,10 +97,15 @@ def _machine_problems(machines: MachineOptions) -> list[Problem]:
     return problems
 
 
-def _attention_problems(memory: MemoryOptions) -> list[Problem]:
-    if memory.sdpa:
-        return []
-    return [Problem("no attention backend is chosen", hint="switch SDPA attention (sdpa) on", option="sdpa")]
+def _memory_problems(memory: MemoryOptions) -> list[Problem]:
+    problems = []
+    if not memory.sdpa:
+        hint = "switch SDPA attention (sdpa) on"
+        problems.append(Problem("no attention backend is chosen", hint=hint, option="sdpa"))
+    if memory.fp8_base and memory.fp8_scaled:
+        hint = "switch fp8_base off; fp8_scaled takes as much memory"
+        problems.append(Problem("both fp8_base and fp8_scaled are on", hint=hint, option="fp8_base"))
+    return problems
 
 
 def _file_name_problems(group: OptionGroup, name: str, *, followed_by: str = "") -> list[Problem]:

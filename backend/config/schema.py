@@ -284,6 +284,40 @@ class MemoryOptions(OptionGroup):
     """Compute each block a second time in the backward pass instead of keeping its activations: far less memory,
     about a third more time."""
 
+    fp8_base: bool = option(False, label="Weights in 8 bits")
+    """Keep the large weights of the blocks in 8 bits (e4m3): half the memory of bf16, a little less exact."""
+
+    fp8_scaled: bool = option(False, label="Weights in 8 bits, scaled")
+    """Keep the large weights of the blocks in 8 bits with a scale for every 64 of them: as small as above, and more
+    exact where weights are small."""
+
+    compile: bool = option(False, label="Compile blocks")
+    """Have torch compile the blocks when they first run: minutes at the start, faster steps after. It needs a C++
+    compiler, on Windows also triton-windows."""
+
+    compile_backend: str = option("inductor", label="Compile backend", suggestions=("inductor", "cudagraphs"))
+    """Which of torch's compilers is used."""
+
+    compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = option(
+        "default", label="Compile mode"
+    )
+    """How hard the compiler tries."""
+
+    compile_dynamic: Literal["auto", "true", "false"] = option("auto", label="Compile for any size")
+    """true: one program for all sizes; false: one for each bucket size; auto: torch finds out."""
+
+    compile_fullgraph: bool = option(False, label="Compile without breaks")
+    """Fail where a block cannot be compiled as a whole, in place of compiling its parts."""
+
+    compile_cache_size_limit: int | None = option(None, label="Compiled programs kept", unit="programs", ge=1)
+    """Programs that are kept for each kind of block, such as one for each bucket size. Empty: torch's own number."""
+
+    cuda_allow_tf32: bool = option(False, label="TF32")
+    """Let NVIDIA GPUs since 2020 compute float32 products in TF32: faster, less exact."""
+
+    cuda_cudnn_benchmark: bool = option(False, label="cuDNN benchmark")
+    """Let cuDNN try which of its methods is fastest for each size."""
+
     sdpa: bool = option(True, label="SDPA attention")
     """Attention by PyTorch's scaled_dot_product_attention, the one backend there is so far."""
 

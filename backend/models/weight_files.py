@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import pickle
+import sys
 import zipfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -44,6 +47,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return dict(content)
 
 
+Convert = Callable[[str, Tensor], Mapping[str, Tensor]]
+"""From the name and tensor of a file, placed and in its dtype, to what the model keeps of it."""
+
+
 def fill_model(
     model: nn.Module,
     tensors: Mapping[str, Tensor],
@@ -58,9 +65,46 @@ def fill_model(
     for misshapen tensors.
     """
     check_names_and_shapes(model.state_dict(), tensors, path=path)
-    placed = {name: tensor.to(device=device, dtype=dtype or tensor.dtype) for name, tensor in tensors.items()}
+    place_weights(model, tensors, device=device, dtype=dtype)
+
+
+def place_weights(
+    model: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    device: str | torch.device,
+    dtype: torch.dtype | None,
+    convert: Convert | None = None,
+) -> None:
+    """Give a model these weights, frozen and in eval mode; one after the other, so that no second copy of all exists.
+
+    Mapped memory that was copied from is given back at once.
+    """
+    placed: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        moved = tensor.to(device=device, dtype=dtype or tensor.dtype)
+        placed |= convert(name, moved) if convert else {name: moved}
+        if moved.data_ptr() != tensor.data_ptr():
+            _give_back(tensor)
     model.load_state_dict(placed, assign=True)
     model.eval().requires_grad_(False)
+
+
+def _give_back(tensor: Tensor) -> None:
+    """Let Linux drop the pages of a tensor that was read from mapped memory; they would be read again if needed.
+
+    Without it a file that is converted counts twice until its last tensor is read. Other systems take pages back when
+    they need them.
+    """
+    if sys.platform != "linux" or tensor.device.type != "cpu":
+        return
+    start = -(-tensor.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
+    end = (tensor.data_ptr() + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+    if end > start:
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_PAGEOUT)
+
+
+_MADV_PAGEOUT = 21  # changes nothing of what the memory holds, whatever it is mapped from
 
 
 def check_names_and_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], *, path: Path) -> None:

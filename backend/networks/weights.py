@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from backend.errors import ModelFileError, Problem
 from backend.networks.files import load_lora
@@ -61,29 +62,42 @@ def module_sizes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, float]]:
     return sizes
 
 
-def merge_lora(
-    transformer: nn.Module, modules: list[LinearModule], tensors: Mapping[str, Tensor], *, multiplier: float
-) -> list[Problem]:
-    """Add a LoRA to the weights of the transformer, in place.
+@dataclass(frozen=True)
+class MergedLoRA:
+    """A LoRA that is added to the weights of a transformer while they are read, at some strength."""
 
-    modules: those that a LoRA can have. Returns a warning for parts of the file that belong to none of them; raises
-    ModelFileError if all do.
-    """
-    sizes = module_sizes(tensors)
-    for module in modules:
-        name = lora_name(module.name)
-        if name in sizes:
-            merge_into(
-                transformer.get_submodule(module.name).weight,
-                down=tensors[f"{name}.lora_down.weight"],
-                up=tensors[f"{name}.lora_up.weight"],
-                alpha=sizes[name][1],
-                multiplier=multiplier,
+    tensors: Mapping[str, Tensor]
+    multiplier: float
+
+    def __call__(self, module_name: str, weight: Tensor) -> Tensor:
+        """The weight (out, in) of that Linear with the LoRA added; a new tensor where there is something to add.
+
+        Raises ModelFileError if the shapes do not fit.
+        """
+        name = lora_name(module_name)
+        down, up = (self.tensors.get(f"{name}.{part}.weight") for part in ("lora_down", "lora_up"))
+        if down is None or up is None:
+            return weight
+        alpha = self.tensors.get(f"{name}.alpha")
+        try:
+            return merge_into(
+                weight.clone(),
+                down=down,
+                up=up,
+                alpha=None if alpha is None else float(alpha),
+                multiplier=self.multiplier,
             )
-    unused = sorted(sizes.keys() - {lora_name(module.name) for module in modules})
-    if len(unused) == len(sizes):
-        raise ModelFileError(f"none of the file's {len(sizes)} modules is in the transformer", hint="check the model")
-    if not unused:
-        return []
-    message = f"{len(unused)} modules of the file are not in the transformer, for example {unused[0]}"
-    return [Problem(message, severity="warning")]
+        except ValueError as error:
+            raise ModelFileError(f"{name}: {error}", hint="the LoRA was made for another model") from error
+
+    def unused(self, modules: Sequence[LinearModule]) -> list[Problem]:
+        """A warning for parts of the file that belong to none of the modules. Raises ModelFileError if all do."""
+        names = {name.partition(".")[0] for name in self.tensors}
+        unused = sorted(names - {lora_name(module.name) for module in modules})
+        if len(unused) == len(names):
+            message = f"none of the LoRA's {len(names)} modules is in the transformer, for example {unused[0]}"
+            raise ModelFileError(message, hint="the file was made for another model")
+        if not unused:
+            return []
+        message = f"{len(unused)} modules of the LoRA are not in the transformer, for example {unused[0]}"
+        return [Problem(message, severity="warning")]

@@ -245,3 +245,13 @@ def test_files_of_an_earlier_training_are_overwritten_only_when_asked(project, t
     _, metadata = load_lora(tmp_path / "mine-step00000001.safetensors")
     assert metadata["modelspec.title"] == "Mine" and metadata["modelspec.resolution"] == "640x640"
     assert "ss_seed" not in metadata and metadata["ss_network_dim"] == "2"
+
+
+@pytest.mark.parametrize("option", ["--fp8_base", "--fp8_scaled"])
+def test_weights_in_8_bits_train_after_a_lora_is_merged_into_them(finished, project, option):
+    merged = finished.checkpoints / "küche 1.safetensors"
+    done = project.train(option, "--base_weights", str(merged), "--max_train_steps", "2", "--gradient_checkpointing")
+    assert done.returncode == 0, done.stdout + done.stderr
+    tensors, metadata = load_lora(project.newest_run().checkpoints / "lora.safetensors")
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    assert metadata["ss_fp8_base"] == "True"

@@ -31,6 +31,7 @@ _BY_NAME = {
     "lr_scheduler": st.just("linear"),  # goes with any warm-up
     "lr_warmup_steps": st.integers(0, 10**6) | st.floats(0, 1, exclude_min=True) | st.just(1.0),
     "sdpa": st.just(True),
+    "fp8_base": st.just(False),  # not both
     "seed": st.none() | st.integers(0, 2**32 - 1),
     "lr_decay_steps": st.integers(0, 10**6) | st.floats(0, 1, exclude_min=True) | st.just(1.0),
     "lr_scheduler_args": st.lists(st.sampled_from(["rex_alpha=0.2", "step_rules='1:10,0.1'"]), unique=True),

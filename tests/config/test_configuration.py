@@ -111,6 +111,10 @@ def test_an_option_given_by_itself_wins_over_network_args():
             "ending)",
         ),
         (
+            {"fp8_base": True, "fp8_scaled": True},
+            "both fp8_base and fp8_scaled are on (switch fp8_base off; fp8_scaled takes as much memory)",
+        ),
+        (
             {"min_timestep": 500, "max_timestep": 400},
             "min_timestep is 500, but has to be below max_timestep, which is 400 (lower the one or raise the other)",
         ),
@@ -197,5 +201,5 @@ def test_the_home_folder_is_written_out(monkeypatch):
 
 
 def test_options_of_musubi_tuner_that_would_change_nothing_may_stand_in_a_file():
-    values = {"fp8_base": False, "num_workers": 2, "persistent_data_loader_workers": True, "sample_prompts": ""}
+    values = {"flash_attn": False, "num_workers": 2, "persistent_data_loader_workers": True, "sample_prompts": ""}
     assert Configuration.from_values(values) == Configuration()

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from backend.errors import ModelFileError
+from backend.models.hunyuan_video.checkpoint import load_transformer
 from backend.networks.lora import create_lora
-from backend.networks.weights import merge_lora, module_sizes, read_lora_weights
+from backend.networks.weights import MergedLoRA, module_sizes, read_lora_weights
 from backend.plan.modules import block_linears
 from tests.networks.test_lora import largest_error, part, predict
 
@@ -32,19 +33,18 @@ def test_a_missing_alpha_is_the_rank():
     assert set(module_sizes(read_lora_weights(GOLDEN / "lora_other.safetensors")).values()) == {(4, 4.0)}
 
 
-def test_a_merged_lora_predicts_what_an_attached_one_does(transformer, module_names):
+@pytest.mark.parametrize("strengths", [(1.0,), (0.5, 0.5)])
+def test_a_merged_lora_predicts_what_an_attached_one_does(strengths):
     golden = load_file(GOLDEN / "dit_b1.safetensors")
-    lora = part(golden, "lora.")
-    with torch.no_grad():
-        assert merge_lora(transformer, block_linears(transformer.shape), lora, multiplier=1.0) == []
-        assert largest_error(predict(transformer, golden), golden["lora_out"]) < 1e-5
+    merges = [MergedLoRA(part(golden, "lora."), strength) for strength in strengths]
 
+    def merge(name, weight):
+        for each in merges:
+            weight = each(name, weight)
+        return weight
 
-def test_half_a_merge_twice_is_a_whole_one(transformer, module_names):
-    golden = load_file(GOLDEN / "dit_b1.safetensors")
+    transformer = load_transformer(GOLDEN / "dit_model.safetensors", dtype=torch.float32, merge=merge)
     with torch.no_grad():
-        for _ in range(2):
-            merge_lora(transformer, block_linears(transformer.shape), part(golden, "lora."), multiplier=0.5)
         assert largest_error(predict(transformer, golden), golden["lora_out"]) < 1e-5
 
 
@@ -55,17 +55,18 @@ def test_modules_may_have_ranks_of_their_own(transformer, module_names):
     assert {layer.scale * layer.rank for layer in network.layers.values()} == {1.0}
 
 
-def test_a_file_for_another_model_is_named(transformer, module_names):
-    tensors = {"lora_unet_blocks_7_q.lora_down.weight": torch.zeros(2, 4)}
-    with pytest.raises(ModelFileError, match="none of the file's 1 modules is in the transformer"):
-        merge_lora(transformer, block_linears(transformer.shape), tensors, multiplier=1.0)
-
-
-def test_modules_without_a_place_are_warned_of(transformer, module_names):
+def test_a_lora_for_another_model_is_told(transformer):
+    modules = block_linears(transformer.shape)
     lora = part(load_file(GOLDEN / "dit_b1.safetensors"), "lora.")
-    lora["lora_unet_blocks_7_q.lora_down.weight"] = torch.zeros(2, 4)
-    (problem,) = merge_lora(transformer, block_linears(transformer.shape), lora, multiplier=1.0)
+    assert MergedLoRA(lora, 1.0).unused(modules) == []
+    odd = {"lora_unet_blocks_7_q.lora_down.weight": torch.zeros(2, 4)}
+    (problem,) = MergedLoRA({**lora, **odd}, 1.0).unused(modules)
     assert problem.severity == "warning" and "lora_unet_blocks_7_q" in problem.message
+    with pytest.raises(ModelFileError, match="none of the LoRA's 1 modules is in the transformer"):
+        MergedLoRA(odd, 1.0).unused(modules)
+    wide = {name: torch.zeros(3, 3) if "lora_up" in name else tensor for name, tensor in lora.items()}
+    with pytest.raises(ModelFileError, match="the matrices do not fit"):
+        MergedLoRA(wide, 1.0)("double_blocks.0.img_attn_qkv", torch.zeros(192, 64))
 
 
 @pytest.mark.parametrize(

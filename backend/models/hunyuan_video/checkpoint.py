@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from backend.errors import ModelFileError
+from backend.models.hunyuan_video.fp8 import Float8Kind, keep_in_float8, to_float8
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
-from backend.models.weight_files import fill_model, read_tensors, some
-from backend.plan.modules import shape_from_header
+from backend.models.weight_files import check_names_and_shapes, place_weights, read_tensors, some
+from backend.plan.modules import block_linears, shape_from_header
 from backend.plan.weights_header import HUNYUAN_VIDEO_TRANSFORMER, kind_of_file, strip_prefix
+
+Merge = Callable[[str, Tensor], Tensor]
+"""From the name of a Linear and its weight to the weight that is used."""
 
 
 def load_transformer(
-    path: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    path: Path,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    merge: Merge | None = None,
+    float8: Float8Kind | None = None,
 ) -> HunyuanVideoTransformer:
     """The transformer with the weights of a file, frozen, in eval mode. dtype: None keeps the file's.
 
-    Any size of the family: the shapes tell which; a common prefix of the names is cut off. Raises ModelFileError,
-    before any weight is read, for a file that is missing, damaged, of another kind, or lacks a tensor.
+    Any size of the family: the shapes tell which; a common prefix of the names is cut off. merge: changes the weight of
+    a module of that name while it is read. float8: how the Linears of the blocks are kept in 8 bits, after merging.
+    Raises ModelFileError, before any weight is read, for a file that is missing, damaged, of another kind, or lacks a
+    tensor.
     """
     path = Path(path)
     tensors = read_tensors(path)
@@ -34,7 +46,21 @@ def load_transformer(
         raise ModelFileError(f"{path}: {error}") from error
     with torch.device("meta"):
         model = HunyuanVideoTransformer(shape)
-    fill_model(model, weights, path=path, device=device, dtype=dtype)
+        check_names_and_shapes(model.state_dict(), weights, path=path)
+        linears = {f"{linear.name}.weight": linear.name for linear in block_linears(shape)}
+        if float8:
+            keep_in_float8(model, linears.values(), float8)
+
+    def convert(name: str, tensor: Tensor) -> dict[str, Tensor]:
+        if name not in linears:
+            return {name: tensor}
+        merged = merge(linears[name], tensor) if merge else tensor
+        if not float8:
+            return {name: merged}
+        small, scale = to_float8(merged, float8)
+        return {name: small} if scale is None else {name: small, f"{linears[name]}.scale": scale}
+
+    place_weights(model, weights, device=device, dtype=dtype, convert=convert)
     return model
 
 

@@ -1,0 +1,56 @@
+"""Loading takes the memory of what is loaded, and hardly more."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
+from backend.plan.modules import TransformerShape
+
+PROJECT = Path(__file__).parents[3]
+SHAPE = TransformerShape(
+    hidden_size=2048, heads=16, double_blocks=3, single_blocks=6, mlp_hidden=8192, in_channels=16, text_width=256,
+    pooled_width=64,
+)  # fmt: skip
+
+LOAD = """
+import json, resource, sys, psutil, torch
+from pathlib import Path
+from backend.models.hunyuan_video.checkpoint import load_transformer
+before = psutil.Process().memory_info().rss
+model = load_transformer(Path(sys.argv[1]), dtype=getattr(torch, sys.argv[2]), float8=sys.argv[3] or None)
+for parameter in model.parameters():
+    parameter.data.view(torch.uint8).flatten()[::4096].sum()  # what is mapped counts once it is used
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+loaded = sum(t.nbytes for t in (*model.parameters(), *model.buffers()))
+print(json.dumps({"peak": peak - before, "loaded": loaded}))
+"""
+
+
+@pytest.fixture(scope="module", params=["safetensors", "pt"])
+def weights_file(request, tmp_path_factory):
+    """A file of about 2 GB in bfloat16."""
+    with torch.device("meta"):
+        names = HunyuanVideoTransformer(SHAPE).state_dict()
+    tensors = {name: torch.zeros(tensor.shape, dtype=torch.bfloat16) for name, tensor in names.items()}
+    path = tmp_path_factory.mktemp("large") / f"model.{request.param}"
+    save_file(tensors, path) if request.param == "safetensors" else torch.save({"module": tensors}, path)
+    assert 1.8e9 < path.stat().st_size < 2.2e9
+    yield path
+    path.unlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the peak is read the way of POSIX")
+@pytest.mark.parametrize(("dtype", "float8", "limit"), [("bfloat16", "", 1.1), ("float32", "", 1.1)])
+def test_peak_memory_stays_under_1_1_times_the_loaded_weights(weights_file, dtype, float8, limit):
+    command = [sys.executable, "-c", LOAD, str(weights_file), dtype, float8]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(done.stdout)
+    assert measured["peak"] < limit * measured["loaded"]
+    assert measured["peak"] > 0.9 * measured["loaded"]
