@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from backend.commands.model import compile_model, create_network, load_model, set_up_device
-from backend.commands.records import model_spec, print_summary, resume_facts, training_record
+from backend.commands.records import hyperparameters, model_spec, print_summary, resume_facts, training_record
 from backend.commands.training_data import TrainingData, load_data
 from backend.config.configuration import Configuration
 from backend.config.network_args import parse_assignments
@@ -32,7 +32,14 @@ from backend.training.noise_sampling import NoiseSampling
 from backend.training.optimizers import check_optimizer, make_optimizer, optimizer_name, sets_its_own_rate
 from backend.training.schedules import fast_forward, make_custom_schedule, make_schedule
 from backend.training.state import load_network_tensors, load_state, scheduled_steps
-from backend.training.trackers import Trackers, check_wandb_login, new_log_folder, tracker_kinds
+from backend.training.trackers import (
+    Trackers,
+    TrackerSettings,
+    check_wandb_login,
+    new_log_folder,
+    tracker_kinds,
+    tracker_settings,
+)
 from backend.training.trainer import Trainer
 
 
@@ -45,6 +52,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     data = load_data(configuration, seed=seed, processes=_process_count())
     _check_optimizer(configuration)
     facts, start = resume_facts(configuration, data), _start(configuration, data)
+    trackers = _tracker_settings(configuration)
     log_folder = _log_folder(configuration) if is_first_process() else None
     accelerator = _accelerator(configuration, log_folder)
     reporter.update(
@@ -88,7 +96,13 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     _resume(configuration, trainer)
     if log_folder is not None:
         name = configuration.logging.log_tracker_name
-        trainer.trackers = Trackers(accelerator, log_folder=log_folder, name=name)
+        trainer.trackers = Trackers(
+            accelerator,
+            log_folder=log_folder,
+            name=name,
+            settings=trackers,
+            hyperparameters=hyperparameters(configuration) if configuration.logging.log_config else None,
+        )
         trainer.saver = Saver(
             folder=Path(configuration.saving.output_dir or run.checkpoints),
             name=configuration.saving.output_name,
@@ -244,6 +258,12 @@ def _metadata(configuration: Configuration, data: TrainingData, optimizer: Optim
 
 def _save_plan(configuration: Configuration) -> SavePlan:
     return SavePlan(**{name: getattr(configuration.saving, name) for name in SavePlan.__dataclass_fields__})
+
+
+def _tracker_settings(configuration: Configuration) -> TrackerSettings:
+    logging = configuration.logging
+    file = Path(logging.log_tracker_config) if logging.log_tracker_config else None
+    return tracker_settings(file, wandb_run_name=logging.wandb_run_name)
 
 
 def _log_folder(configuration: Configuration) -> Path:

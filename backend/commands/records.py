@@ -25,6 +25,9 @@ SCHEDULE_FACTS = (
     "lr_scheduler_timescale",
     "lr_scheduler_min_lr_ratio",
 )
+_NOT_LOGGED = {"dit", "vae", "text_encoder1", "text_encoder2", "base_weights", "network_weights"}
+_NOT_LOGGED |= {"output_dir", "logging_dir", "dataset_config", "resume", "log_tracker_config"}
+
 NETWORK_FACTS = (
     "network_module",
     "network_dim",
@@ -97,6 +100,14 @@ def model_spec(configuration: Configuration) -> ModelSpec:
         min_timestep=timesteps.min_timestep,
         max_timestep=timesteps.max_timestep,
     )
+
+
+def hyperparameters(configuration: Configuration) -> dict[str, str | int | float | bool]:
+    """The options as trackers show them: without paths of models and folders, and without what is not set."""
+    values = {name: value for name, value in configuration.values().items() if name not in _NOT_LOGGED}
+    return {
+        name: str(value) if isinstance(value, list) else value for name, value in values.items() if value is not None
+    }
 
 
 def resume_facts(configuration: Configuration, data: TrainingData) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from backend.config import schema
 from backend.config.combinations import find_conflicts
 from backend.config.network_args import parse_network_args
 from backend.config.options import Option, OptionGroup, describe
-from backend.config.reference_options import MUSUBI_TUNER_OPTIONS, WITHOUT_EFFECT_ON_RESULTS
+from backend.config.reference_options import ENVIRONMENT_VARIABLES, MUSUBI_TUNER_OPTIONS, WITHOUT_EFFECT_ON_RESULTS
 from backend.errors import OptionError, Problem
 
 
@@ -125,6 +125,9 @@ def suggestion(name: str, names: Mapping[str, Any]) -> str:
 def unknown_option(name: str, *, place: str = "") -> Problem:
     """What to say about a name that no option has."""
     where = f"{place}: " if place else ""
+    if name in ENVIRONMENT_VARIABLES:
+        hint = f"set the environment variable {ENVIRONMENT_VARIABLES[name]} in its place"
+        return Problem(f"{where}{name} is a secret, which has no place in files and commands", hint=hint, option=name)
     if name in MUSUBI_TUNER_OPTIONS:
         return Problem(
             f"{where}{name} is an option of musubi-tuner that LoRA Loom does not act on yet",

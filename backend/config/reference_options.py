@@ -38,3 +38,6 @@ WITHOUT_EFFECT_ON_RESULTS = frozenset(
     {"max_data_loader_n_workers", "persistent_data_loader_workers", "num_workers", "disable_numpy_memmap"}
 )
 """Those that only say how data are read; they may stand in a file."""
+
+ENVIRONMENT_VARIABLES = {"wandb_api_key": "WANDB_API_KEY", "huggingface_token": "HF_TOKEN"}
+"""Secrets, and where they are read from in place of options."""

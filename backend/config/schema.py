@@ -382,6 +382,16 @@ class LoggingOptions(OptionGroup):
     log_tracker_name: str | None = option(None, label="Tracker name")
     """Name of the logged project: a sub-folder for TensorBoard, the project for wandb. Empty: network_train."""
 
+    log_config: bool = option(False, label="Log the options")
+    """Show the options of the training beside its curves, as hyperparameters; paths of models and folders are left
+    out."""
+
+    wandb_run_name: str | None = option(None, label="Run name in wandb")
+    """Name of the run in wandb. Empty: wandb makes one up."""
+
+    log_tracker_config: str | None = option(None, label="Tracker settings", path="file")
+    """A TOML file with a table [wandb] or [tensorboard] of further settings for it, such as entity or tags."""
+
 
 class MetadataOptions(OptionGroup):
     """Metadata"""

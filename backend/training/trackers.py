@@ -8,20 +8,23 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 
+from backend.config.toml_file import read_toml
 from backend.errors import OptionError
 from backend.runs.folder import make_numbered_folder
 
 DEFAULT_TRACKER_NAME = "network_train"
+TRACKERS = ("tensorboard", "wandb")
 
 _WANDB_KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 
 
 def tracker_kinds(log_with: str) -> list[str]:
     """The trackers that a value of log_with stands for."""
-    return ["tensorboard", "wandb"] if log_with == "all" else [log_with]
+    return list(TRACKERS) if log_with == "all" else [log_with]
 
 
 def new_log_folder(logging_dir: Path, prefix: str | None) -> Path:
@@ -43,13 +46,43 @@ def check_wandb_login() -> None:
     )
 
 
+TrackerSettings = dict[str, dict[str, Any]]
+"""Arguments that each tracker is made with, by its name."""
+
+
+def tracker_settings(config_file: Path | None, *, wandb_run_name: str | None) -> TrackerSettings:
+    """The settings in a TOML file, a table for each tracker, and the name of the run in wandb unless the file has one.
+
+    Raises OptionError for a file that is missing or no TOML, and for a table of no tracker.
+    """
+    settings: TrackerSettings = {"wandb": {"name": wandb_run_name}} if wandb_run_name else {}
+    for tracker, values in (read_toml(config_file) if config_file else {}).items():
+        if tracker not in TRACKERS or not isinstance(values, dict):
+            raise OptionError(
+                f"{config_file}: [{tracker}] is not the table of a tracker",
+                hint=f"wanted tables called {' or '.join(TRACKERS)}",
+                option="log_tracker_config",
+            )
+        settings[tracker] = {**settings.get(tracker, {}), **values}
+    return settings
+
+
 class Trackers:
     """Writes scalars. Steps and epochs are axes of their own, so that neither disturbs the other."""
 
-    def __init__(self, accelerator: Accelerator, *, log_folder: Path, name: str | None) -> None:
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        *,
+        log_folder: Path,
+        name: str | None,
+        settings: TrackerSettings | None = None,
+        hyperparameters: Mapping[str, str | int | float | bool] | None = None,
+    ) -> None:
+        """Begin logging. name: a sub-folder of TensorBoard's, the project of wandb. hyperparameters: shown with it."""
         os.environ["WANDB_DIR"] = str(log_folder)
         self._accelerator = accelerator
-        accelerator.init_trackers(name or DEFAULT_TRACKER_NAME)
+        accelerator.init_trackers(name or DEFAULT_TRACKER_NAME, config=hyperparameters, init_kwargs=settings or {})
         for tracker in accelerator.trackers:
             if tracker.name == "wandb":
                 tracker.tracker.define_metric("epoch")

@@ -142,13 +142,21 @@ def test_one_run_is_not_trained_by_two_processes(finished):
 def test_bf16_checkpointing_and_wandb_work_together(project):
     done = project.train(
         *("--mixed_precision", "bf16", "--gradient_checkpointing", "--log_with", "all", "--max_train_steps", "2"),
+        *("--log_config", "--wandb_run_name", "my first run"),
         WANDB_MODE="offline",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     run = project.newest_run()
     tensors, _ = load_lora(run.checkpoints / "lora.safetensors")
     assert all(tensor.isfinite().all() for tensor in tensors.values())
-    assert len(list(Path(run.status().log_folder).rglob("*.wandb"))) == 1
+    logs = Path(run.status().log_folder)
+    (wandb_file,) = logs.rglob("*.wandb")
+    (shown,) = logs.rglob("hparams.yml")
+    logged = wandb_file.read_bytes()
+    assert b"my first run" in logged and b"gradient_checkpointing" in logged
+    assert "gradient_checkpointing: true" in shown.read_text(encoding="utf-8")
+    for secret_to_others in (str(project.folder).encode(), TRANSFORMER.name.encode()):
+        assert secret_to_others not in shown.read_bytes()
 
 
 def test_what_accelerate_config_was_told_for_another_program_does_not_act(project, tmp_path):

@@ -115,6 +115,11 @@ def test_an_option_given_by_itself_wins_over_network_args():
             "both fp8_base and fp8_scaled are on (switch fp8_base off; fp8_scaled takes as much memory)",
         ),
         (
+            {"wandb_api_key": "abc123"},
+            "wandb_api_key is a secret, which has no place in files and commands (set the environment variable "
+            "WANDB_API_KEY in its place)",
+        ),
+        (
             {"min_timestep": 500, "max_timestep": 400},
             "min_timestep is 500, but has to be below max_timestep, which is 400 (lower the one or raise the other)",
         ),
