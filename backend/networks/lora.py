@@ -85,7 +85,7 @@ class LoRALinear(nn.Module):
             inner = self._dropped(inner)
         # Scaling between the matrices touches rank numbers a token instead of out_features.
         delta = self.lora_up(inner * self.scale)
-        return base_out.add_(delta)  # in place: nobody else has it, and it is the largest tensor of the block
+        return (base_out + delta).to(base_out.dtype)
 
     def _dropped(self, inner: Tensor) -> Tensor:
         """The numbers between the matrices, (B, ..., rank), some of them zero and the others larger for it."""
