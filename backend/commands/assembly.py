@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -49,7 +50,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     Prints what the training will be. Raises StoppedByUser if a stop is requested meanwhile, and what its parts raise.
     """
     seed = _seed(configuration)
-    data = load_data(configuration, seed=seed, processes=_process_count())
+    data = load_data(configuration, seed=seed, processes=_process_count(), tell=is_first_process())
     _check_optimizer(configuration)
     facts, start = resume_facts(configuration, data), _start(configuration, data)
     trackers = _tracker_settings(configuration)
@@ -213,17 +214,23 @@ def _start(configuration: Configuration, data: TrainingData) -> StateRecord:
     record = read_state_record(folder)
     if record.step is None:
         record = StateRecord(scheduled_steps(folder))
-        print(f"warning: {folder} does not tell its step; its schedule is at {record.step}", flush=True)
+        _tell(f"warning: {folder} does not tell its step; its schedule is at {record.step}")
     for change in check_facts(record.facts, resume_facts(configuration, data), folder=folder):
-        print(f"resume: {change}", flush=True)
+        _tell(f"resume: {change}")
     if record.step >= data.steps.total_steps:
         raise OptionError(
             f"{folder}: is at step {record.step}, and the training has {data.steps.total_steps}",
             hint="raise max_train_steps or max_train_epochs",
             option="resume",
         )
-    print(f"resume: after step {record.step} of {data.steps.total_steps}, from {folder}", flush=True)
+    _tell(f"resume: after step {record.step} of {data.steps.total_steps}, from {folder}")
     return record
+
+
+def _tell(line: str) -> None:
+    """Print a line into the run's log, once for all processes."""
+    if is_first_process():
+        print(line, flush=True)
 
 
 def _resume(configuration: Configuration, trainer: Trainer) -> None:
@@ -245,7 +252,9 @@ def _resume(configuration: Configuration, trainer: Trainer) -> None:
         fast_forward(trainer.scheduler, trainer.start.step or 0)
 
 
-def _metadata(configuration: Configuration, data: TrainingData, optimizer: Optimizer):
+def _metadata(
+    configuration: Configuration, data: TrainingData, optimizer: Optimizer
+) -> Callable[[int, int], dict[str, str]]:
     """The metadata of a file as a function of step and epoch."""
     record = training_record(
         configuration, data, optimizer=optimizer_name(optimizer, _optimizer_arguments(configuration))

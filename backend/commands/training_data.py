@@ -61,14 +61,14 @@ class TrainingData:
         return stratified_uniforms(sizes, strata=strata, seed=self.seed, epoch=epoch)
 
 
-def load_data(configuration: Configuration, *, seed: int, processes: int = 1) -> TrainingData:
-    """What is cached of the dataset. Prints what is left out; raises DatasetError if nothing can be trained on."""
+def load_data(configuration: Configuration, *, seed: int, processes: int = 1, tell: bool = True) -> TrainingData:
+    """What is cached of the dataset. Raises DatasetError if nothing can be trained on. tell: print what is left out."""
     if configuration.dataset.dataset_config is None:
         raise OptionError("no dataset is chosen", hint="name its file", option="dataset_config")
     file = read_dataset_file(Path(configuration.dataset.dataset_config))
     training = find_training_items(file.datasets)
     problems = [problem for each in training for problem in (*each.problems, *each.missing_problems())]
-    for problem in problems:
+    for problem in problems if tell else ():
         print(f"{problem.severity}: {problem}", flush=True)
     groups = group_into_buckets(file.datasets, [each.ready for each in training])
     if not groups:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from backend.config.configuration import (
     all_options,
     expand_network_args,
     group_of_option,
+    skipped_options,
     suggestion,
     unknown_option,
 )
@@ -88,6 +90,8 @@ def read_arguments(parser: Parser, arguments: list[str]) -> tuple[Configuration,
         problems += error.problems
     if problems:
         raise OptionError.of(problems)
+    for warning in skipped_options(file.values, places=file.places):
+        print(f"warning: {warning}", file=sys.stderr)
     return configuration, parsed
 
 

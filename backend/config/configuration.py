@@ -15,7 +15,12 @@ from backend.config import schema
 from backend.config.combinations import find_conflicts
 from backend.config.network_args import parse_network_args
 from backend.config.options import Option, OptionGroup, describe
-from backend.config.reference_options import ENVIRONMENT_VARIABLES, MUSUBI_TUNER_OPTIONS, WITHOUT_EFFECT_ON_RESULTS
+from backend.config.reference_options import (
+    ENVIRONMENT_VARIABLES,
+    MUSUBI_TUNER_OPTIONS,
+    OF_OTHER_MODELS,
+    WITHOUT_EFFECT_ON_RESULTS,
+)
 from backend.errors import OptionError, Problem
 
 
@@ -122,6 +127,17 @@ def suggestion(name: str, names: Mapping[str, Any]) -> str:
     return f"did you mean {near[0]}?" if near else ""
 
 
+def skipped_options(values: Mapping[str, Any], *, places: Mapping[str, str] | None = None) -> list[Problem]:
+    """A warning for each option that is passed over because only trainers of other models know it."""
+    problems = []
+    for name in values:
+        if name in OF_OTHER_MODELS:
+            where = f"{places[name]}: " if places and name in places else ""
+            message = f"{where}{name} is an option of musubi-tuner for other models; it is passed over"
+            problems.append(Problem(message, option=name, severity="warning"))
+    return problems
+
+
 def unknown_option(name: str, *, place: str = "") -> Problem:
     """What to say about a name that no option has."""
     where = f"{place}: " if place else ""
@@ -145,7 +161,7 @@ def _build_groups(expanded: ExpandedValues) -> tuple[dict[str, OptionGroup], lis
     for name, value in expanded.values.items():
         if name in group_of_option():
             own[group_of_option()[name]][name] = _cleaned(all_options()[name], value)
-        elif not _changes_nothing(name, value):
+        elif not _changes_nothing(name, value) and name not in OF_OTHER_MODELS:
             problems.append(unknown_option(name, place=expanded.places.get(name, "")))
     built = {}
     for key, group in schema.GROUPS.items():

@@ -41,3 +41,13 @@ WITHOUT_EFFECT_ON_RESULTS = frozenset(
 
 ENVIRONMENT_VARIABLES = {"wandb_api_key": "WANDB_API_KEY", "huggingface_token": "HF_TOKEN"}
 """Secrets, and where they are read from in place of options."""
+
+OF_OTHER_MODELS = frozenset(
+    """
+    task t5 fp8_t5 clip dit_high_noise timestep_boundary offload_inactive_dit vae_cache_cpu force_v2_1_time_embedding
+    image_encoder latent_window_size f1 bulk_decode one_frame one_frame_no_2x one_frame_no_4x
+    text_encoder fp8_vl fp8_text_encoder edit edit_plus edit_version model_version num_layers dit_variant
+    text_encoder_cpu byt5 i2v remove_first_image_from_target
+    """.split()  # noqa: SIM905
+)
+"""Options of musubi-tuner's trainers of other models (Wan, FramePack, FLUX, Qwen-Image, HunyuanVideo 1.5, ...)."""

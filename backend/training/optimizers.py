@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch.optim import Optimizer
 
 from backend.errors import OptionError
+from backend.training.libraries import import_library
 
 Groups = Sequence[Mapping[str, Any]]
 
@@ -22,9 +22,6 @@ _CLASSES = {
     "sgdschedulefree": "schedulefree.SGDScheduleFree",
 }
 """The short names of optimizers that are not torch's; names ending in 8bit are bitsandbytes'."""
-
-_PACKAGES = {"lion_pytorch": "lion-pytorch"}
-"""What to install for a module, where it has another name."""
 
 
 def make_optimizer(name: str, groups: Groups, *, arguments: Mapping[str, Any]) -> Optimizer:
@@ -47,12 +44,12 @@ def optimizer_class(name: str) -> type[Optimizer]:
     """The class that a value of optimizer_type means. Raises OptionError as `make_optimizer`."""
     lower = name.lower()
     if lower.endswith("8bit") and "." not in name:
-        return _class_of(_module("bitsandbytes.optim", name), lower, name)
+        return _class_of(import_library("bitsandbytes.optim", option="optimizer_type", value=name), lower, name)
     path = _CLASSES.get(lower, name)
     if "." not in path:
         return _class_of(torch.optim, lower, name)
     module, _, class_name = path.rpartition(".")
-    found = getattr(_module(module, name), class_name, None)
+    found = getattr(import_library(module, option="optimizer_type", value=name), class_name, None)
     if not isinstance(found, type):
         raise OptionError(
             f"optimizer_type is {name}, but {module} has no class {class_name}",
@@ -158,18 +155,6 @@ def _try(name: str, *, arguments: Mapping[str, Any], rates: Sequence[float]) -> 
             f"{name} with {dict(arguments)} cannot make a step: {error}",
             hint="mend optimizer_args, or choose another optimizer",
             option="optimizer_args",
-        ) from error
-
-
-def _module(path: str, name: str) -> Any:
-    try:
-        return importlib.import_module(path)
-    except ImportError as error:
-        package = path.partition(".")[0]
-        raise OptionError(
-            f"optimizer_type is {name}, but the library {package} cannot be imported: {error}",
-            hint=f"install it: pip install {_PACKAGES.get(package, package)}",
-            option="optimizer_type",
         ) from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from backend.errors import OptionError
 from backend.plan.learning_rates import ScheduleSettings, make_factor
+from backend.training.libraries import import_library
 
 
 def make_schedule(optimizer: Optimizer, settings: ScheduleSettings, *, total_steps: int) -> LambdaLR:
@@ -32,12 +32,7 @@ def make_custom_schedule(optimizer: Optimizer, path: str, *, arguments: Mapping[
     Raises OptionError if there is none, or it does not take them, or it wants a measure of success at each step.
     """
     module_name, _, class_name = path.rpartition(".")
-    try:
-        module = importlib.import_module(module_name or "torch.optim.lr_scheduler")
-    except ImportError as error:
-        package = module_name.partition(".")[0]
-        hint = f"install it: pip install {package}"
-        raise OptionError(f"lr_scheduler_type is {path}: {error}", hint=hint, option="lr_scheduler_type") from error
+    module = import_library(module_name or "torch.optim.lr_scheduler", option="lr_scheduler_type", value=path)
     kind = getattr(module, class_name, None)
     if not isinstance(kind, type):
         hint = "wanted a class of torch.optim.lr_scheduler, or module.Class"

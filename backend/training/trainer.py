@@ -151,20 +151,8 @@ class Trainer:
     ) -> bool:
         """One optimizer step, logged and saved where that is due; says whether somebody asked to stop."""
         started = time.perf_counter()
-        first = (epoch - 1) * self.steps.batches_per_epoch
         result = optimizer_step(
-            (
-                (
-                    self._loss(
-                        next(batches),
-                        index=first + share.index,
-                        uniforms=uniforms[share.index] if uniforms else None,
-                        last=share is shares[-1],
-                    ),
-                    float(share.counts),
-                )
-                for share in shares
-            ),
+            self._weighted_losses(batches, shares, epoch=epoch, uniforms=uniforms),
             accelerator=self.accelerator,
             optimizer=self.optimizer,
             scheduler=self.scheduler,
@@ -181,6 +169,21 @@ class Trainer:
         if self.saver and self.saver.plan.step_is_due(self._step):
             self._save(lambda saver: saver.save_step(step=self._step, epoch=epoch))
         return totals.stop
+
+    def _weighted_losses(
+        self,
+        batches: Iterator[TrainingBatch],
+        shares: Sequence[Share],
+        *,
+        epoch: int,
+        uniforms: Sequence[Tensor] | None,
+    ) -> Iterator[tuple[Tensor, float]]:
+        """The losses of a step in this process, one by one, each with its weight."""
+        first = (epoch - 1) * self.steps.batches_per_epoch
+        for share in shares:
+            own = uniforms[share.index] if uniforms else None
+            loss = self._loss(next(batches), index=first + share.index, uniforms=own, last=share is shares[-1])
+            yield loss, float(share.counts)
 
     def _loss(self, batch: TrainingBatch, *, index: int, uniforms: Tensor | None, last: bool) -> Tensor:
         """The loss of one micro-batch, counted from the beginning of the training.

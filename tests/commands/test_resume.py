@@ -2,13 +2,17 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from backend.networks.files import load_lora
+from backend.plan.resume import read_state_record
+from backend.runs.folder import RunState
 from tests.commands.tiny_project import interrupt, make_project, wait_for_step
 
 # 5 batches an epoch, 2 accumulated: steps of 2, 2 and 1 micro-batches, so that step 4 ends inside the second epoch.
@@ -131,7 +135,42 @@ def test_a_state_at_the_end_is_told_and_can_be_made_longer(project, whole, tmp_p
     assert [row["step"] for row in metrics_of(run)] == [10, 11, 12]
 
 
+def test_a_state_of_musubi_tuner_goes_on_at_the_step_of_its_schedule(project, whole, tmp_path):
+    state = tmp_path / "theirs-state"
+    shutil.copytree(project.folder / "whole" / "a-step00000004-state", state)
+    (state / "trainer_state.json").unlink()
+    run = trained(project, tmp_path / "out", "--resume", str(state))
+    assert "does not tell its step; its schedule is at 4" in run.log_file.read_text(encoding="utf-8")
+    rows, expected = metrics_of(run), metrics_of(whole)[4:]
+    for key in ("step", "epoch", "loss", "gradient_norm"):
+        assert [row[key] for row in rows] == [row[key] for row in expected]
+
+
 def test_a_state_that_is_none_is_refused_before_the_run(project, tmp_path):
     done = project.train(*TRAINING, "--resume", str(tmp_path))
     assert done.returncode == 2
     assert f"{tmp_path}: not a state to resume from, model.safetensors is missing" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_kill_while_saving_leaves_whole_files_and_states_only(project, tmp_path):
+    options = (
+        *TRAINING[: TRAINING.index("--max_train_epochs")],
+        "--output_dir",
+        str(tmp_path),
+        "--output_name",
+        "dead",
+    )
+    saving = ("--save_every_n_steps", "1", "--save_state", "--max_train_steps", "100000", "--save_last_n_steps", "3")
+    command = project.start_training(*options, *saving)
+    run = wait_for_step(project, 6, output_name="dead")
+    psutil.Process(int(run.status().process["pid"])).kill()
+    command.communicate()
+    assert run.state() is RunState.CRASHED
+    files = tensors_of(tmp_path)
+    states = sorted(path for path in tmp_path.iterdir() if path.name.endswith("-state"))
+    assert 3 <= len(files) <= 5 and 3 <= len(states) <= 5
+    assert all(read_state_record(state).step == int(state.name[len("dead-step") :][:8]) for state in states)
+    step = read_state_record(states[-1]).step
+    done = project.train(*options, "--resume", str(states[-1]), "--max_train_steps", str(step + 1))
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -127,3 +127,14 @@ def test_every_option_has_a_flag():
     parser = make_parser("train", description="Train.", groups=GROUPS)
     flags = {flag for action in parser._actions for flag in action.option_strings}
     assert {f"--{name}" for name in all_options()} <= flags
+
+
+def test_options_of_other_models_in_a_shared_file_are_passed_over_and_named(tmp_path, capsys):
+    (tmp_path / "shared.toml").write_text('[a]\ntask = "t2v-14B"\nnetwork_dim = 8\nfp8_t5 = true\n', encoding="utf-8")
+    parser = make_parser("train", description="", groups=[])
+    configuration, _ = read_arguments(parser, ["--config_file", str(tmp_path / "shared")])
+    assert configuration.network.network_dim == 8
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: shared.toml: task is an option of musubi-tuner for other models; it is passed over",
+        "warning: shared.toml: fp8_t5 is an option of musubi-tuner for other models; it is passed over",
+    ]
