@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.commands.assembly import load_data
+from backend.commands.training_data import load_data
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
 from backend.dataset.count import count_dataset
@@ -25,7 +25,7 @@ def dataset_file(tmp_path: Path) -> Path:
 
 
 def trained_stems(dataset_file: Path) -> list[str]:
-    data = load_data(Configuration.from_values({"dataset_config": str(dataset_file), "seed": 1}))
+    data = load_data(Configuration.from_values({"dataset_config": str(dataset_file)}), seed=1)
     return [item.stem for group in data.groups for item in group.items]
 
 
