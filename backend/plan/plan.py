@@ -12,7 +12,7 @@ from backend.config.network_args import parse_assignments
 from backend.dataset.count import DatasetCount, count_dataset
 from backend.errors import DatasetError, ModelFileError, OptionError, Problem
 from backend.plan.encoder_files import encoder_problems
-from backend.plan.learning_rates import ScheduleSettings, schedule_problems
+from backend.plan.learning_rates import ScheduleSettings, list_rates, schedule_problems
 from backend.plan.modules import LinearModule, TransformerShape, block_linears, shape_from_header
 from backend.plan.output_files import continues_there, existing_outputs
 from backend.plan.resume import read_state_record
@@ -26,12 +26,17 @@ PYTORCH_FILE = Problem(
     option="dit",
     severity="warning",
 )
+RATE_POINTS = 200
 BYTES_PER_NUMBER = {"float": 4, "fp32": 4, "fp16": 2, "bf16": 2}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training would do. decisions: one for each Linear of the blocks, in model order."""
+    """What a training would do. decisions: one for each Linear of the blocks, in model order.
+
+    learning_rates: steps, from 1, with the rate of each; at most 200 of them, evenly spread. Empty where there are no
+    steps yet, and for a schedule of a class of its own, which only torch can tell.
+    """
 
     shape: TransformerShape
     decisions: tuple[Decision, ...]
@@ -41,6 +46,7 @@ class Plan:
     file_bytes: int
     dataset: DatasetCount | None
     steps: StepCount | None
+    learning_rates: tuple[tuple[int, float], ...]
     problems: tuple[Problem, ...]
 
     @property
@@ -62,6 +68,7 @@ class Plan:
             "file_bytes": self.file_bytes,
             "dataset": vars(self.dataset) if self.dataset else None,
             "steps": vars(self.steps) if self.steps else None,
+            "learning_rates": [list(point) for point in self.learning_rates],
             "problems": [vars(problem) for problem in self.problems],
         }
 
@@ -98,6 +105,7 @@ def make_plan(configuration: Configuration) -> Plan:
         file_bytes=(parameters + len(trained)) * BYTES_PER_NUMBER[configuration.saving.save_precision],
         dataset=count,
         steps=steps,
+        learning_rates=_learning_rates(configuration, steps),
         problems=tuple(problems),
     )
 
@@ -150,6 +158,16 @@ def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> Datas
             Problem("the dataset has nothing to train on", hint="check its folders", option="dataset_config")
         )
     return count
+
+
+def _learning_rates(configuration: Configuration, steps: StepCount | None) -> tuple[tuple[int, float], ...]:
+    settings = schedule_settings(configuration)
+    if steps is None or configuration.schedule.lr_scheduler_type:
+        return ()
+    if schedule_problems(settings, total_steps=steps.total_steps):
+        return ()
+    rate = configuration.optimizer.learning_rate
+    return tuple(list_rates(settings, learning_rate=rate, total_steps=steps.total_steps, points=RATE_POINTS))
 
 
 def schedule_settings(configuration: Configuration) -> ScheduleSettings:

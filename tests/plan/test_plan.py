@@ -104,6 +104,34 @@ def test_batches_and_steps_are_counted(dataset_file):
     assert (plan.steps.steps_per_epoch, plan.steps.total_steps) == (4, 8)
 
 
+def test_the_learning_rates_of_a_plan_are_listed_without_training(dataset_file):
+    options = {"dataset_config": str(dataset_file), "max_train_steps": 1000, "learning_rate": 1e-3}
+    plan = plan_of(**options, lr_scheduler="linear", lr_warmup_steps=0.1)
+    assert len(plan.learning_rates) == 200
+    assert plan.learning_rates[0] == (1, 0.0) and plan.learning_rates[-1] == (1000, pytest.approx(1e-3 / 900))
+    assert plan_of(**options, lr_scheduler_type="StepLR").learning_rates == ()
+    wrong = plan_of(**options, lr_warmup_steps=5)
+    assert wrong.learning_rates == () and len(messages_for(wrong, "lr_warmup_steps")) == 1
+
+
+def test_a_warm_up_longer_than_the_training_is_a_problem(dataset_file):
+    plan = plan_of(dataset_config=str(dataset_file), max_train_steps=10, lr_scheduler="linear", lr_warmup_steps=11)
+    (message,) = messages_for(plan, "lr_warmup_steps")
+    assert "11 steps of warm-up, but the training has only 10 steps" in message
+
+
+@pytest.mark.parametrize("option", ["network_weights", "base_weights"])
+def test_lora_files_to_start_from_are_looked_at_before_the_start(tmp_path, option):
+    def problems(path):
+        return messages_for(plan_of(**{option: str(path) if option == "network_weights" else [str(path)]}), option)
+
+    assert problems(GOLDEN / "lora_default.safetensors") == []
+    (message,) = problems(SMALL_MODEL)
+    assert "a LoRA file is wanted, but this file seems to be: HunyuanVideo transformer" in message
+    (message,) = problems(tmp_path / "none.safetensors")
+    assert "there is no such file" in message
+
+
 def test_the_count_is_the_same_once_everything_is_cached(dataset_file):
     before = plan_of(dataset_config=str(dataset_file)).dataset
     for dataset in read_dataset_file(dataset_file).datasets:
@@ -133,6 +161,7 @@ def test_the_command_prints_the_plan_as_json(tmp_path, dataset_file):
     assert (record["rank"], record["scale"]) == (6, 0.5)
     assert record["trainable_parameters"] > 0 and record["problems"] == []
     assert record["dataset"]["batches"] == 7 and record["steps"]["total_steps"] == 1600
+    assert record["learning_rates"][-1] == [1600, 2e-4]
 
 
 def test_an_invalid_pattern_is_named_by_the_command(tmp_path):
