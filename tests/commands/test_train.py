@@ -263,3 +263,19 @@ def test_weights_in_8_bits_train_after_a_lora_is_merged_into_them(finished, proj
     tensors, metadata = load_lora(project.newest_run().checkpoints / "lora.safetensors")
     assert all(tensor.isfinite().all() for tensor in tensors.values())
     assert metadata["ss_fp8_base"] == "True"
+
+
+def test_saving_changes_nothing_of_a_schedule_free_training(project, tmp_path):
+    """Its files hold another point than the one it trains at; going there and back would round."""
+    options = ("--optimizer_type", "adamwschedulefree", "--learning_rate", "1e-2", "--max_train_steps", "4")
+    loras = []
+    for name, saving in (("often", ("--save_every_n_steps", "1", "--save_state")), ("once", ())):
+        done = project.train(*options, *saving, "--output_dir", str(tmp_path), "--output_name", name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        loras.append(load_lora(tmp_path / f"{name}.safetensors")[0])
+    assert all(torch.equal(loras[0][name], loras[1][name]) for name in loras[0])
+    state = tmp_path / "often-step00000002-state"
+    done = project.train(*options, "--output_dir", str(tmp_path), "--output_name", "on", "--resume", str(state))
+    assert done.returncode == 0, done.stdout + done.stderr
+    resumed, _ = load_lora(tmp_path / "on.safetensors")
+    assert all(torch.equal(loras[0][name], resumed[name]) for name in resumed)
