@@ -11,7 +11,15 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 
-LIGHT = ("backend.errors", "backend.atomic_file", "backend.config", "backend.dataset", "backend.plan", "backend.runs")
+LIGHT = (
+    "backend.errors",
+    "backend.atomic_file",
+    "backend.visual_files",
+    "backend.config",
+    "backend.dataset",
+    "backend.plan",
+    "backend.runs",
+)
 HEAVY_LIBRARIES = {"torch", "transformers", "diffusers", "accelerate"}
 
 MAY_IMPORT = {
@@ -28,6 +36,7 @@ MAY_IMPORT = {
     "backend.plan": LIGHT,
     "backend.dataset": LIGHT,
     "backend.config": ("backend.config", "backend.errors", "backend.atomic_file"),
+    "backend.visual_files": ("backend.atomic_file",),
     "backend.atomic_file": (),
     "backend.errors": (),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -17,6 +18,7 @@ from backend.config.dataset_models import DatasetFile, ImageDataset, VideoDatase
 from backend.dataset.cached import latent_problem
 from backend.dataset.expected import ExpectedItem, expected_items
 from backend.dataset.pixels import fit_to_bucket, read_image, read_windows
+from backend.dataset.read_ahead import map_ahead
 from backend.errors import DatasetError, Problem, UserError
 from backend.models.hunyuan_video.vae import encode, normalize_pixels
 
@@ -67,18 +69,21 @@ def cache_latents(
     vae: AutoencoderKLHunyuanVideo,
     *,
     batch_size: int | None = None,
+    workers: int = 0,
     seed: int = 0,
     progress: Progress = ignore_progress,
 ) -> list[Problem]:
     """Encode and write every pending item; the warnings returned name what could not be read.
 
-    batch_size: None for that of each dataset. seed: the posterior is sampled with a generator seeded from this and the
-    cache's file name, so the same item always gives the same latents. Raises UserError if the memory is not enough.
+    batch_size: None for that of each dataset. workers: threads that decode ahead. seed: the posterior is sampled with a
+    generator seeded from this and the cache's file name, so the same item always gives the same latents.
+    Raises UserError if the memory is not enough.
     """
     problems: list[Problem] = []
     done = 0
     for pending in work.pending:
-        for batch in _batches(pending, batch_size or pending.dataset.batch_size, problems):
+        loaded = load_items(pending, problems, workers=workers)
+        for batch in _batches(loaded, batch_size or pending.dataset.batch_size):
             _encode_and_write(vae, batch, seed=seed)
             done += len(batch)
             progress(done, work.pending_count, _described(batch))
@@ -86,8 +91,8 @@ def cache_latents(
 
 
 @dataclass(frozen=True)
-class _LoadedItem:
-    """frames: uint8 (T, H, W, 3), at the size of the bucket."""
+class LoadedItem:
+    """An item as the VAE will see it. frames: uint8 (T, H, W, 3), at the size of the bucket."""
 
     item: ExpectedItem
     frames: np.ndarray
@@ -97,10 +102,10 @@ def _is_cached(item: ExpectedItem) -> bool:
     return latent_problem(item.latent_path, bucket=item.bucket, frame_count=item.frame_count) is None
 
 
-def _batches(pending: PendingLatents, batch_size: int, problems: list[Problem]) -> Iterator[list[_LoadedItem]]:
-    """Items of one shape, up to batch_size together; each clip is decoded once, however many windows it has."""
-    waiting: dict[tuple[int, ...], list[_LoadedItem]] = {}
-    for loaded in _load(pending, problems):
+def _batches(items: Iterator[LoadedItem], batch_size: int) -> Iterator[list[LoadedItem]]:
+    """Items of one shape, up to batch_size together."""
+    waiting: dict[tuple[int, ...], list[LoadedItem]] = {}
+    for loaded in items:
         batch = waiting.setdefault(loaded.frames.shape, [])
         batch.append(loaded)
         if len(batch) == batch_size:
@@ -108,27 +113,43 @@ def _batches(pending: PendingLatents, batch_size: int, problems: list[Problem]) 
     yield from waiting.values()
 
 
-def _load(pending: PendingLatents, problems: list[Problem]) -> Iterator[_LoadedItem]:
-    for _, group in groupby(pending.items, key=lambda item: item.media.path):
-        items = list(group)
-        try:
-            yield from _load_medium(items, pending.dataset)
-        except DatasetError as error:
-            problems += [replace(problem, severity="warning") for problem in error.problems]
+def load_items(pending: PendingLatents, problems: list[Problem], *, workers: int = 0) -> Iterator[LoadedItem]:
+    """The pending items, decoded; what cannot be read is added to the problems as a warning.
+
+    Each clip is decoded once, however many windows it has. workers: threads that decode ahead, each a picture or clip.
+    """
+    media = [list(group) for _, group in groupby(pending.items, key=lambda item: item.media.path)]
+    for loaded, found in map_ahead(partial(_load_medium, dataset=pending.dataset), media, workers=workers):
+        problems += found
+        yield from loaded
 
 
-def _load_medium(items: Sequence[ExpectedItem], dataset: ImageDataset | VideoDataset) -> Iterator[_LoadedItem]:
-    """A picture, or all wanted windows of one clip."""
+def _load_medium(
+    items: Sequence[ExpectedItem], *, dataset: ImageDataset | VideoDataset
+) -> tuple[list[LoadedItem], list[Problem]]:
+    """A picture, or all wanted windows of one clip; of a damaged clip those before the damage, and what is wrong."""
+    loaded: list[LoadedItem] = []
+    try:
+        for item, frames in _frames_of(items, dataset):
+            loaded.append(LoadedItem(item, frames))
+    except DatasetError as error:
+        return loaded, [replace(problem, severity="warning") for problem in error.problems]
+    return loaded, []
+
+
+def _frames_of(
+    items: Sequence[ExpectedItem], dataset: ImageDataset | VideoDataset
+) -> Iterator[tuple[ExpectedItem, np.ndarray]]:
     media, bucket = items[0].media, items[0].bucket
     if isinstance(dataset, ImageDataset):
-        yield _LoadedItem(items[0], fit_to_bucket(read_image(media.path), bucket)[None])
+        yield items[0], fit_to_bucket(read_image(media.path), bucket)[None]
         return
     by_window = {item.window: item for item in items}
     for window, frames in read_windows(media.path, by_window, bucket=bucket, source_fps=dataset.source_fps):
-        yield _LoadedItem(by_window[window], frames)
+        yield by_window[window], frames
 
 
-def _encode_and_write(vae: AutoencoderKLHunyuanVideo, batch: Sequence[_LoadedItem], *, seed: int) -> None:
+def _encode_and_write(vae: AutoencoderKLHunyuanVideo, batch: Sequence[LoadedItem], *, seed: int) -> None:
     frames = torch.from_numpy(np.stack([loaded.frames for loaded in batch]))
     generators = [_generator(seed, loaded.item) for loaded in batch]
     try:
@@ -150,7 +171,7 @@ def _generator(seed: int, item: ExpectedItem) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little"))
 
 
-def _described(batch: Sequence[_LoadedItem]) -> str:
+def _described(batch: Sequence[LoadedItem]) -> str:
     frames, height, width, _ = batch[0].frames.shape
     names = ", ".join(loaded.item.latent_path.name.removesuffix("_hv.safetensors") for loaded in batch)
     return f"{names} ({width}x{height}" + (f", {frames} frames)" if frames > 1 else ")")

@@ -23,6 +23,7 @@ from backend.config.network_args import parse_assignments
 from backend.errors import OptionError, StoppedByUser, UserError
 from backend.networks.lora import LoRANetwork
 from backend.networks.metadata import build_metadata
+from backend.plan.modules import check_in_channels
 from backend.plan.plan import schedule_settings
 from backend.plan.resume import MAY_CHANGE, StateRecord, check_facts, read_state_record
 from backend.runs.folder import RunFolder
@@ -64,6 +65,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
 
     set_up_device(configuration)
     transformer = load_model(configuration, device=accelerator.device)
+    check_in_channels(transformer.shape, configuration.model.dit_in_channels, path=Path(configuration.model.dit or ""))
     network = create_network(configuration, transformer, seed=seed)
     compile_model(configuration, transformer)
     _stop_if_asked(reporter)
@@ -85,7 +87,11 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
         epoch_batches=data.epoch,
         epoch_uniforms=partial(data.uniforms, strata=buckets) if buckets else None,
         steps=data.steps,
-        settings=LossSettings(noise_sampling(configuration), configuration.timesteps.guidance_scale),
+        settings=LossSettings(
+            noise_sampling(configuration),
+            configuration.timesteps.guidance_scale,
+            continues_a_picture=transformer.shape.continues_a_picture,
+        ),
         accumulation=configuration.schedule.gradient_accumulation_steps,
         max_grad_norm=configuration.optimizer.max_grad_norm,
         scale_weight_norms=configuration.network.scale_weight_norms,

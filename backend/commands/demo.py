@@ -48,7 +48,7 @@ def make_demo(workspace: Path, *, reporter: Reporter) -> None:
     with filelock.FileLock(demo.lock_file):
         if not demo.is_whole():
             _write_files(demo, reporter)
-            _cache(demo, workspace=workspace, reporter=reporter)
+            _cache(workspace, reporter=reporter)
             demo.mark_as_whole()
     reporter.update(message="the demo is ready")
     print(f"the demo is ready: {demo.path}", flush=True)
@@ -91,15 +91,12 @@ def _files(demo: DemoFolder) -> Iterator[tuple[Path, bytes]]:
     yield demo.dataset_file, dataset.dataset_file(demo)
 
 
-def _cache(demo: DemoFolder, *, workspace: Path, reporter: Reporter) -> None:
+def _cache(workspace: Path, *, reporter: Reporter) -> None:
     """Cache with the dtypes of the preset, by the commands that everybody uses."""
     reporter.update(phase="caching")
-    options = _preset(workspace)
-    settings = {"device": options.caching.device, "batch_size": None, "skip_existing": True, "reporter": reporter}
-    cache_latents.run(demo.dataset_file, demo.vae, vae_dtype=options.model.vae_dtype, **settings)
-    cache_text_encoder_outputs.run(
-        demo.dataset_file, demo.llama, demo.clip, text_encoder_dtype=options.model.text_encoder_dtype, **settings
-    )
+    options = _preset(workspace).changed(skip_existing=True)
+    cache_latents.run(options, reporter=reporter)
+    cache_text_encoder_outputs.run(options, reporter=reporter)
 
 
 def _preset(workspace: Path) -> Configuration:

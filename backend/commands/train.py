@@ -16,6 +16,7 @@ import filelock
 
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
+from backend.config.doubts import find_doubts
 from backend.config.schema import GROUPS
 from backend.config.toml_file import read_configuration
 from backend.errors import StoppedByUser, UserError
@@ -23,6 +24,7 @@ from backend.plan.plan import check_outputs
 from backend.runs.folder import RunFolder, RunState
 from backend.runs.log_file import LogFollower
 from backend.runs.queue import run_job
+from backend.runs.secrets import load_secrets
 from backend.runs.status import Reporter
 from backend.runs.training_job import submit_training
 from backend.runs.workspace import DEFAULT_WORKSPACE
@@ -40,6 +42,8 @@ def main(arguments: list[str]) -> int:
     configuration, own = read_arguments(parser, arguments)
     if "show_timesteps" in own:
         return show_timesteps(configuration, own.show_timesteps, folder=own.workspace)
+    for doubt in find_doubts(configuration):
+        print(f"warning: {doubt}", file=sys.stderr)
     run = submit_training(configuration, workspace=own.workspace, foreground=True)
     return follow(run)
 
@@ -81,6 +85,7 @@ def train(run: RunFolder) -> None:
 
     Of the processes on a machine the first holds the lock and tells; the others only compute.
     """
+    load_secrets(run.workspace)
     if os.environ.get("LOCAL_RANK", "0") != "0":
         _train(read_configuration(run.config_file), run, Reporter(None))
         return

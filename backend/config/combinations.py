@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from backend.config.file_names import is_file_name
 from backend.config.network_args import parse_assignments
 from backend.config.options import OptionGroup, describe
 from backend.config.schema import (
+    HuggingFaceOptions,
     LoggingOptions,
     MachineOptions,
     MemoryOptions,
+    ModelOptions,
     NetworkOptions,
     OptimizerOptions,
+    SamplingOptions,
     SavingOptions,
     ScheduleOptions,
     TimestepOptions,
@@ -25,6 +30,8 @@ def find_conflicts(groups: Mapping[str, OptionGroup]) -> list[Problem]:
     problems: list[Problem] = []
     for group in groups.values():
         match group:
+            case ModelOptions():
+                problems += _model_problems(group)
             case OptimizerOptions():
                 problems += _assignment_problems(group.optimizer_args, "optimizer_args")
             case MemoryOptions():
@@ -42,7 +49,9 @@ def find_conflicts(groups: Mapping[str, OptionGroup]) -> list[Problem]:
                 problems += _weights_problems(group)
             case MachineOptions():
                 problems += _machine_problems(group)
-    return problems + _seed_problems(groups)
+            case HuggingFaceOptions():
+                problems += _repository_problems(group)
+    return problems + _seed_problems(groups) + _sampling_problems(groups) + _resume_problems(groups)
 
 
 def _seed_problems(groups: Mapping[str, OptionGroup]) -> list[Problem]:
@@ -52,6 +61,58 @@ def _seed_problems(groups: Mapping[str, OptionGroup]) -> list[Problem]:
             hint = "write the same number on every machine"
             return [Problem(f"{count} machines train together, but seed is not given", hint=hint, option="seed")]
     return []
+
+
+PROMPT_FILE_ENDINGS = (".txt", ".toml", ".json")
+
+
+def _sampling_problems(groups: Mapping[str, OptionGroup]) -> list[Problem]:
+    """Samples need the models that training alone does without."""
+    match groups.get("sampling"), groups.get("model"):
+        case SamplingOptions(sample_prompts=str(prompts)), ModelOptions() as model:
+            needed = ("vae", "text_encoder1", "text_encoder2")
+            problems = [
+                Problem(f"sample_prompts is given, but {name} is not", "samples need it", name)
+                for name in needed
+                if getattr(model, name) is None
+            ]
+            if Path(prompts).suffix.lower() not in PROMPT_FILE_ENDINGS:
+                hint = f"wanted a file ending in {', '.join(PROMPT_FILE_ENDINGS)}"
+                problems.append(Problem(f"sample_prompts is {prompts}", hint, "sample_prompts"))
+            return problems
+    return []
+
+
+def _resume_problems(groups: Mapping[str, OptionGroup]) -> list[Problem]:
+    match groups.get("huggingface"), groups.get("saving"):
+        case HuggingFaceOptions(resume_from_huggingface=True), SavingOptions(resume=None):
+            hint = "wanted OWNER/NAME/FOLDER in resume"
+            return [Problem("resume_from_huggingface is on, but resume is not given", hint, "resume")]
+    return []
+
+
+def _model_problems(model: ModelOptions) -> list[Problem]:
+    problems = []
+    if model.dit_in_channels not in (None, 16, 32):
+        message = f"dit_in_channels is {model.dit_in_channels}"
+        problems.append(Problem(message, "wanted 16, or 32 for models that continue a picture", "dit_in_channels"))
+    tile = model.vae_spatial_tile_sample_min_size
+    if tile is not None and tile % 8:
+        message = f"vae_spatial_tile_sample_min_size is {tile}"
+        problems.append(Problem(message, "wanted a multiple of 8", "vae_spatial_tile_sample_min_size"))
+    return problems
+
+
+def _repository_problems(options: HuggingFaceOptions) -> list[Problem]:
+    repository = options.huggingface_repo_id
+    if repository is None or _is_repository(repository):
+        return []
+    return [Problem(f"huggingface_repo_id is {repository!r}", "wanted OWNER/NAME", "huggingface_repo_id")]
+
+
+def _is_repository(text: str) -> bool:
+    parts = text.split("/")
+    return len(parts) == 2 and all(re.fullmatch(r"[\w.-]+", part) for part in parts)
 
 
 def _assignment_problems(strings: list[str], option: str) -> list[Problem]:

@@ -16,6 +16,7 @@ from backend.config.combinations import find_conflicts
 from backend.config.network_args import parse_network_args
 from backend.config.options import Option, OptionGroup, describe
 from backend.config.reference_options import (
+    COMMAND_FLAGS,
     ENVIRONMENT_VARIABLES,
     MUSUBI_TUNER_OPTIONS,
     OF_OTHER_MODELS,
@@ -37,9 +38,11 @@ class Configuration(BaseModel):
     schedule: schema.ScheduleOptions = schema.ScheduleOptions()
     timesteps: schema.TimestepOptions = schema.TimestepOptions()
     memory: schema.MemoryOptions = schema.MemoryOptions()
+    sampling: schema.SamplingOptions = schema.SamplingOptions()
     saving: schema.SavingOptions = schema.SavingOptions()
     logging: schema.LoggingOptions = schema.LoggingOptions()
     metadata: schema.MetadataOptions = schema.MetadataOptions()
+    huggingface: schema.HuggingFaceOptions = schema.HuggingFaceOptions()
     machines: schema.MachineOptions = schema.MachineOptions()
 
     @classmethod
@@ -142,8 +145,13 @@ def unknown_option(name: str, *, place: str = "") -> Problem:
     """What to say about a name that no option has."""
     where = f"{place}: " if place else ""
     if name in ENVIRONMENT_VARIABLES:
-        hint = f"set the environment variable {ENVIRONMENT_VARIABLES[name]} in its place"
+        variable = ENVIRONMENT_VARIABLES[name]
+        hint = f"set the environment variable {variable}, or write it into secrets.toml in the workspace"
         return Problem(f"{where}{name} is a secret, which has no place in files and commands", hint=hint, option=name)
+    if name in COMMAND_FLAGS:
+        command = COMMAND_FLAGS[name]
+        hint = f"give it to the command: python -m backend {command} --{name}"
+        return Problem(f"{where}{name} asks for something else than a run", hint=hint, option=name)
     if name in MUSUBI_TUNER_OPTIONS:
         return Problem(
             f"{where}{name} is an option of musubi-tuner that LoRA Loom does not act on yet",

@@ -35,9 +35,18 @@ MUSUBI_TUNER_OPTIONS = frozenset(
 )
 
 WITHOUT_EFFECT_ON_RESULTS = frozenset(
-    {"max_data_loader_n_workers", "persistent_data_loader_workers", "num_workers", "disable_numpy_memmap"}
+    {"persistent_data_loader_workers", "disable_numpy_memmap", "keep_cache", "console_back"}
 )
-"""Those that only say how data are read; they may stand in a file."""
+"""Those that only say how data are read, or ask for what is done anyway; they may stand in a file."""
+
+COMMAND_FLAGS = {
+    "config_file": "train",
+    "show_timesteps": "train",
+    "debug_mode": "cache_latents",
+    "console_width": "cache_latents",
+    "console_num_images": "cache_latents",
+}
+"""Flags that ask a command for something else than a run, and the command that has them; they are no options."""
 
 ENVIRONMENT_VARIABLES = {"wandb_api_key": "WANDB_API_KEY", "huggingface_token": "HF_TOKEN"}
 """Secrets, and where they are read from in place of options."""

@@ -88,6 +88,22 @@ class ModelOptions(OptionGroup):
     text_encoder_dtype: Dtype = option("float16", label="Text encoder dtype")
     """Type in which the text encoders run, and type of the cached text outputs. On a CPU float32 is much faster."""
 
+    fp8_llm: bool = option(False, label="Llama in 8 bits")
+    """Keep the large weights of the Llama language model in 8 bits (e4m3): half its memory, slightly other states."""
+
+    dit_in_channels: int | None = option(None, label="Input channels", ge=16, le=32)
+    """16 for HunyuanVideo, 32 for models that continue a first picture (SkyReels I2V). Empty: as the transformer's file
+    has it; a number is compared with it."""
+
+    vae_tiling: bool = option(False, label="VAE in tiles")
+    """Let the VAE work on overlapping tiles of the picture: far less memory, slightly other results."""
+
+    vae_spatial_tile_sample_min_size: int | None = option(None, label="VAE tile size", unit="pixels", ge=32)
+    """Side of the tiles, a multiple of 8; a number switches tiles on. Empty: 256."""
+
+    vae_chunk_size: int | None = option(None, label="VAE chunk size", unit="columns", ge=1)
+    """Let the VAE's convolutions work on so many columns at a time: less memory, the same results. Empty: on all."""
+
 
 class DatasetOptions(OptionGroup):
     """Dataset"""
@@ -111,6 +127,12 @@ class CachingOptions(OptionGroup):
 
     skip_existing: bool = option(False, label="Skip existing")
     """Leave items alone whose cache file exists and is whole; otherwise all are made anew."""
+
+    num_workers: int | None = option(None, label="Decoding threads", unit="threads", ge=1)
+    """Threads that decode photos and clips while others are encoded. Empty: the machine's cores but one."""
+
+    disable_cudnn_backend: bool = option(False, label="Without cuDNN")
+    """Encode without NVIDIA's cuDNN, which on some systems asks for more memory than there is."""
 
 
 class NetworkOptions(OptionGroup):
@@ -322,6 +344,24 @@ class MemoryOptions(OptionGroup):
     """Attention by PyTorch's scaled_dot_product_attention, the one backend there is so far."""
 
 
+class SamplingOptions(OptionGroup):
+    """Sampling"""
+
+    sample_prompts: str | None = option(None, label="Prompt file", basic=True, path="file")
+    """A .txt, .toml or .json file of prompts; samples are made of them while training."""
+
+    sample_at_first: bool = option(False, label="Sample at first")
+    """Also make samples before the first step."""
+
+    sample_every_n_steps: int | None = option(
+        None, label="Sample every n steps", unit="optimizer steps", basic=True, ge=1
+    )
+    """Make samples after every n-th step."""
+
+    sample_every_n_epochs: int | None = option(None, label="Sample every n epochs", unit="epochs", basic=True, ge=1)
+    """Also make samples at the end of every n-th epoch."""
+
+
 class SavingOptions(OptionGroup):
     """Saving"""
 
@@ -424,6 +464,32 @@ class MetadataOptions(OptionGroup):
     """Write nothing about the training into the LoRA file but what is needed to use it."""
 
 
+class HuggingFaceOptions(OptionGroup):
+    """Hugging Face"""
+
+    huggingface_repo_id: str | None = option(None, label="Repository")
+    """OWNER/NAME of a repository on Hugging Face to which everything saved is uploaded; it is made where it is missing.
+    The token is read from HF_TOKEN or from the workspace's secrets.toml."""
+
+    huggingface_repo_type: Literal["model", "dataset", "space"] = option("model", label="Kind of repository")
+    """What the repository is."""
+
+    huggingface_path_in_repo: str | None = option(None, label="Folder in the repository")
+    """Where in the repository the files go. Empty: to its top."""
+
+    huggingface_repo_visibility: Literal["private", "public"] = option("private", label="Visibility")
+    """Who can see the repository if it is made now."""
+
+    save_state_to_huggingface: bool = option(False, label="Upload states")
+    """Upload saved states too."""
+
+    resume_from_huggingface: bool = option(False, label="Resume from the repository")
+    """Take the state to resume from (resume) from Hugging Face: OWNER/NAME/FOLDER[:REVISION[:KIND]]."""
+
+    async_upload: bool = option(False, label="Upload in the background")
+    """Go on training while files are uploaded; the last file is waited for."""
+
+
 class MachineOptions(OptionGroup):
     """Machines"""
 
@@ -468,9 +534,11 @@ GROUPS: dict[str, type[OptionGroup]] = {
     "schedule": ScheduleOptions,
     "timesteps": TimestepOptions,
     "memory": MemoryOptions,
+    "sampling": SamplingOptions,
     "saving": SavingOptions,
     "logging": LoggingOptions,
     "metadata": MetadataOptions,
+    "huggingface": HuggingFaceOptions,
     "machines": MachineOptions,
 }
 """The groups in the order of the form; the key is the attribute of `Configuration` and the table of the TOML."""

@@ -58,14 +58,15 @@ def fill_model(
     path: Path,
     device: str | torch.device,
     dtype: torch.dtype | None,
+    convert: Convert | None = None,
 ) -> None:
     """Give a model (which may lie on the meta device) exactly these weights, frozen and in eval mode.
 
-    dtype: None keeps that of each tensor. Raises ModelFileError with a problem for missing, one for unexpected and one
-    for misshapen tensors.
+    dtype: None keeps that of each tensor. convert: changes a tensor once it is placed. Raises ModelFileError with a
+    problem for missing, one for unexpected and one for misshapen tensors.
     """
     check_names_and_shapes(model.state_dict(), tensors, path=path)
-    place_weights(model, tensors, device=device, dtype=dtype)
+    place_weights(model, tensors, device=device, dtype=dtype, convert=convert)
 
 
 def place_weights(

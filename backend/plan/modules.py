@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from backend.errors import ModelFileError
 from backend.plan.weights_header import kind_of_file, strip_prefix
@@ -40,6 +41,11 @@ class TransformerShape:
     @property
     def head_dim(self) -> int:
         return self.hidden_size // self.heads
+
+    @property
+    def continues_a_picture(self) -> bool:
+        """Whether the first frame goes in beside the noisy latents, as in SkyReels' image-to-video models."""
+        return self.in_channels == 32
 
     @property
     def rope_dims(self) -> tuple[int, int, int]:
@@ -86,6 +92,14 @@ def shape_from_header(tensors: Mapping[str, Sequence[int]]) -> TransformerShape:
     if head_dim % 32 or hidden_size % head_dim:  # the three parts of RoPE are even numbers only for multiples of 32
         raise ModelFileError(f"attention heads of width {head_dim} in a hidden size of {hidden_size} are not possible")
     return shape
+
+
+def check_in_channels(shape: TransformerShape, wanted: int | None, *, path: Path) -> None:
+    """Raise ModelFileError if the option dit_in_channels names another number than the transformer's file has."""
+    if wanted not in (None, shape.in_channels):
+        message = f"{path}: takes {shape.in_channels} channels, but dit_in_channels is {wanted}"
+        hint = "choose another file, or leave dit_in_channels empty"
+        raise ModelFileError(message, hint=hint, option="dit_in_channels")
 
 
 def block_linears(shape: TransformerShape) -> list[LinearModule]:

@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from backend.config.configuration import Configuration
+from backend.config.doubts import find_doubts
 from backend.config.network_args import parse_assignments
+from backend.config.schema import ModelOptions
 from backend.dataset.count import DatasetCount, count_dataset
 from backend.errors import DatasetError, ModelFileError, OptionError, Problem
 from backend.plan.encoder_files import encoder_problems
 from backend.plan.learning_rates import ScheduleSettings, list_rates, schedule_problems
-from backend.plan.modules import LinearModule, TransformerShape, block_linears, shape_from_header
+from backend.plan.modules import (
+    LinearModule,
+    TransformerShape,
+    block_linears,
+    check_in_channels,
+    shape_from_header,
+)
 from backend.plan.output_files import continues_there, existing_outputs
 from backend.plan.resume import read_state_record
 from backend.plan.selection import Decision, ModuleState, lora_name, pattern_problems, select_modules
@@ -79,7 +87,7 @@ def make_plan(configuration: Configuration) -> Plan:
     Without a readable transformer file the full-size model is assumed.
     """
     problems: list[Problem] = []
-    shape = _shape(configuration.model.dit, problems)
+    shape = _shape(configuration.model, problems)
     decisions = _decisions(configuration, block_linears(shape), problems)
     network = configuration.network
     trained = [decision.module for decision in decisions if decision.state is ModuleState.TRAINED]
@@ -90,8 +98,9 @@ def make_plan(configuration: Configuration) -> Plan:
     problems += encoder_problems(configuration.model, severity="error" if must_cache else "warning")
     steps = _steps(configuration, count)
     problems += _existing_output(configuration)
-    problems += _resume_problems(configuration.saving.resume)
+    problems += _resume_problems(configuration)
     problems += _lora_file_problems(configuration)
+    problems += find_doubts(configuration)
     if not configuration.schedule.lr_scheduler_type:
         problems += schedule_problems(
             schedule_settings(configuration), total_steps=steps.total_steps if steps else None
@@ -110,19 +119,21 @@ def make_plan(configuration: Configuration) -> Plan:
     )
 
 
-def _shape(dit: str | None, problems: list[Problem]) -> TransformerShape:
-    if dit is None:
+def _shape(model: ModelOptions, problems: list[Problem]) -> TransformerShape:
+    if model.dit is None:
         problems.append(Problem("no transformer is chosen", hint="name its weights file", option="dit"))
         return TransformerShape.full_size()
-    path = Path(dit)
+    path = Path(model.dit)
     try:
         if path.suffix == ".safetensors":
             tensors, _ = read_header(path)
-            return shape_from_header({name: tensor.shape for name, tensor in tensors.items()})
+            shape = shape_from_header({name: tensor.shape for name, tensor in tensors.items()})
+            check_in_channels(shape, model.dit_in_channels, path=path)
+            return shape
         size_of_file(path)
         problems.append(PYTORCH_FILE)
     except ModelFileError as error:
-        problems += [replace(problem, option="dit") for problem in error.problems]
+        problems += [replace(problem, option=problem.option or "dit") for problem in error.problems]
     return TransformerShape.full_size()
 
 
@@ -198,8 +209,9 @@ def _existing_output(configuration: Configuration) -> list[Problem]:
     return [Problem(f"{found[-1]}: exists already{more}", hint=hint, option="output_name")]
 
 
-def _resume_problems(resume: str | None) -> list[Problem]:
-    if not resume:
+def _resume_problems(configuration: Configuration) -> list[Problem]:
+    resume = configuration.saving.resume
+    if not resume or configuration.huggingface.resume_from_huggingface:
         return []
     try:
         read_state_record(Path(resume))

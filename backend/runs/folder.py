@@ -59,6 +59,11 @@ class RunFolder:
         return self.path.name
 
     @property
+    def workspace(self) -> Path:
+        """The workspace whose folder of runs this one lies in."""
+        return self.path.parents[1]
+
+    @property
     def config_file(self) -> Path:
         return self.path / "config.toml"
 

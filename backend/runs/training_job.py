@@ -89,12 +89,14 @@ def complete_configuration(configuration: Configuration, *, run: RunFolder, work
 
 
 def absolute_paths(configuration: Configuration) -> dict[str, Any]:
-    """The options that are paths and have a value, made absolute."""
+    """The options that are paths on this machine and have a value, made absolute."""
     values = configuration.values()
+    if configuration.huggingface.resume_from_huggingface:
+        del values["resume"]
     return {
         name: [_absolute(path) for path in values[name]] if declared.kind == "list" else _absolute(values[name])
         for name, declared in all_options().items()
-        if declared.path and values[name] is not None
+        if declared.path and values.get(name) is not None
     }
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from torch import Tensor
 from backend.caching.files import read_latents, read_text
 from backend.dataset.batches import Batch
 from backend.dataset.cached import CachedItem
+from backend.dataset.read_ahead import map_ahead
 from backend.errors import DatasetError
 
 
@@ -57,17 +56,7 @@ def read_batches(batches: Iterable[Batch[CachedItem]], *, workers: int = 1) -> I
 
     workers: threads that read, each one batch ahead; 0 reads a batch when it is asked for.
     """
-    if workers == 0:
-        yield from map(read_batch, batches)
-        return
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="batches") as readers:
-        pending: deque[Future[TrainingBatch]] = deque()
-        for batch in batches:
-            pending.append(readers.submit(read_batch, batch))
-            if len(pending) > workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    return map_ahead(read_batch, batches, workers=workers)
 
 
 def _stack(tensors: list[Tensor], paths: list[Path]) -> Tensor:

@@ -20,10 +20,11 @@ from backend.training.noise_sampling import NoiseLevels, NoiseSampling
 
 @dataclass(frozen=True)
 class LossSettings:
-    """How a loss comes about; the names are those of the options."""
+    """How a loss comes about. continues_a_picture: the transformer is told the first frame of what it makes."""
 
     sampling: NoiseSampling
     guidance_scale: float = 1.0
+    continues_a_picture: bool = False
 
 
 def batch_loss(
@@ -34,8 +35,9 @@ def batch_loss(
     noise: (B, 16, F, H, W) like the batch's latents.
     """
     latents = batch.latents * LATENT_SCALE
+    noisy = add_noise(latents, noise, levels.sigmas)
     prediction = transformer(
-        add_noise(latents, noise, levels.sigmas),
+        with_first_frame(noisy, latents) if settings.continues_a_picture else noisy,
         levels.timesteps,
         text_states=batch.text_states,
         text_mask=batch.text_mask,
@@ -44,3 +46,13 @@ def batch_loss(
     )
     weights = loss_weights(levels.timesteps, settings.sampling.weighting_scheme)
     return flow_matching_loss(prediction, velocity(latents, noise), weights=weights)
+
+
+def with_first_frame(noisy: Tensor, latents: Tensor) -> Tensor:
+    """What a transformer with 32 input channels takes: noisy latents, then the clean first frame and zeros after it.
+
+    noisy, latents: (B, 16, F, H, W), scaled. Returns (B, 32, F, H, W).
+    """
+    condition = torch.zeros_like(latents)
+    condition[:, :, :1] = latents[:, :, :1]
+    return torch.cat((noisy, condition), dim=1)

@@ -89,6 +89,15 @@ def test_latents_do_not_depend_on_the_batch_or_the_time(config, vae):
         torch.testing.assert_close(latents, alone[name], rtol=0, atol=1e-5)
 
 
+def test_latents_do_not_depend_on_the_threads_that_decode(config, vae):
+    cache_latents(work_of(config), vae)
+    expected = cached(config.parent)
+    cache_latents(work_of(config, skip_existing=False), vae, workers=3)
+    found = cached(config.parent)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
 def test_another_seed_gives_other_latents(config, vae):
     cache_latents(work_of(config), vae, seed=1)
     first = cached(config.parent)

@@ -122,3 +122,15 @@ def test_a_stop_request_ends_the_work_after_a_batch(config, latent_arguments, tm
 def test_the_format_of_caches_is_read_without_the_model_libraries():
     code = "import sys, backend.caching.files; sys.exit(bool({'diffusers', 'transformers'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_debug_mode_shows_what_would_be_encoded_and_caches_nothing(tmp_path, capsys):
+    config = write_dataset(tmp_path)
+    assert (
+        main(["cache_latents", "--dataset_config", str(config), "--debug_mode", "image", "--console_num_images", "1"])
+        == 0
+    )
+    shown = capsys.readouterr().out.splitlines()
+    assert [Path(line).parent.name for line in shown] == ["preview", "preview"]
+    assert all(Path(line).is_file() for line in shown)
+    assert list(tmp_path.glob("cache_*/*.safetensors")) == []

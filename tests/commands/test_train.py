@@ -8,6 +8,7 @@ import filelock
 import psutil
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from backend.commands.train import train
@@ -279,3 +280,40 @@ def test_saving_changes_nothing_of_a_schedule_free_training(project, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     resumed, _ = load_lora(tmp_path / "on.safetensors")
     assert all(torch.equal(loras[0][name], resumed[name]) for name in resumed)
+
+
+def test_a_model_that_continues_a_picture_is_trained(project, tmp_path):
+    """As SkyReels' image-to-video models: the same transformer with 32 input channels."""
+    tensors = load_file(TRANSFORMER)
+    tensors["img_in.proj.weight"] = tensors["img_in.proj.weight"].repeat(1, 2, 1, 1, 1) / 2
+    save_file(tensors, tmp_path / "i2v.safetensors")
+    done = project.train(
+        *LEARN, "--dit", str(tmp_path / "i2v.safetensors"), "--max_train_steps", "2", "--dit_in_channels", "32"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    refused = project.train("--dit_in_channels", "32")
+    assert refused.returncode == 2
+    assert "takes 16 channels, but dit_in_channels is 32" in refused.stderr
+
+
+def test_secrets_reach_nothing_that_a_run_writes(project, tmp_path):
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    secrets = workspace / "secrets.toml"
+    secrets.write_text('wandb_api_key = "hunter2hunter2"\nhuggingface_token = "hf_hunter3"\n', encoding="utf-8")
+    secrets.chmod(0o600)
+    done = project.train(
+        *LEARN, "--max_train_steps", "2", "--log_with", "all", "--log_config", "--save_state",
+        "--workspace", str(workspace), WANDB_MODE="offline", WANDB_SILENT="true",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = [path for path in workspace.rglob("*") if path.is_file() and path != secrets]
+    assert any(path.suffix == ".wandb" for path in files) and any(path.suffix == ".safetensors" for path in files)
+    assert [path for path in files if b"hunter" in path.read_bytes()] == []
+    assert "hunter" not in done.stdout + done.stderr
+
+
+def test_doubtful_options_are_told_before_the_training_starts(project):
+    done = project.train(*LEARN, "--max_train_steps", "1", "--save_last_n_steps", "5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning: save_last_n_steps has no effect: save_every_n_steps is not given" in done.stderr

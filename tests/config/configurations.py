@@ -48,6 +48,11 @@ _BY_NAME = {
     "num_machines": st.just(1),
     "machine_rank": st.just(0),
     "main_process_port": st.none() | st.integers(1, 65535),
+    "dit_in_channels": st.sampled_from([None, 16, 32]),
+    "vae_spatial_tile_sample_min_size": st.none() | st.integers(4, 100).map(lambda latents: 8 * latents),
+    "sample_prompts": st.none(),  # needs three models
+    "huggingface_repo_id": st.sampled_from([None, "ada/my-loras"]),
+    "resume_from_huggingface": st.just(False),  # needs resume
     "network_dropout": st.none() | st.floats(0, 1, exclude_max=True),
     "loraplus_lr_ratio": st.none() | st.floats(1e-6, 1e6),
 }

@@ -117,7 +117,30 @@ def test_an_option_given_by_itself_wins_over_network_args():
         (
             {"wandb_api_key": "abc123"},
             "wandb_api_key is a secret, which has no place in files and commands (set the environment variable "
-            "WANDB_API_KEY in its place)",
+            "WANDB_API_KEY, or write it into secrets.toml in the workspace)",
+        ),
+        (
+            {"show_timesteps": "console"},
+            "show_timesteps asks for something else than a run (give it to the command: python -m backend train "
+            "--show_timesteps)",
+        ),
+        ({"dit_in_channels": 20}, "dit_in_channels is 20 (wanted 16, or 32 for models that continue a picture)"),
+        (
+            {"vae_spatial_tile_sample_min_size": 100},
+            "vae_spatial_tile_sample_min_size is 100 (wanted a multiple of 8)",
+        ),
+        (
+            {"sample_prompts": "prompts.csv", "vae": "v", "text_encoder1": "a", "text_encoder2": "b"},
+            "sample_prompts is prompts.csv (wanted a file ending in .txt, .toml, .json)",
+        ),
+        (
+            {"sample_prompts": "prompts.txt", "vae": "v", "text_encoder1": "a"},
+            "sample_prompts is given, but text_encoder2 is not (samples need it)",
+        ),
+        ({"huggingface_repo_id": "loras"}, "huggingface_repo_id is 'loras' (wanted OWNER/NAME)"),
+        (
+            {"resume_from_huggingface": True},
+            "resume_from_huggingface is on, but resume is not given (wanted OWNER/NAME/FOLDER in resume)",
         ),
         (
             {"min_timestep": 500, "max_timestep": 400},
@@ -206,5 +229,5 @@ def test_the_home_folder_is_written_out(monkeypatch):
 
 
 def test_options_of_musubi_tuner_that_would_change_nothing_may_stand_in_a_file():
-    values = {"flash_attn": False, "num_workers": 2, "persistent_data_loader_workers": True, "sample_prompts": ""}
+    values = {"flash_attn": False, "keep_cache": True, "persistent_data_loader_workers": True, "sage_attn": ""}
     assert Configuration.from_values(values) == Configuration()

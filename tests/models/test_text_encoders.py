@@ -71,6 +71,21 @@ def test_the_hidden_states_are_those_of_the_reference(llama_folder, values):
     assert torch.equal(mask, values["llm.out_mask"])
 
 
+def test_in_8_bits_the_hidden_states_are_nearly_the_same_in_half_the_memory(llama_folder, values):
+    wide = load_llm_model(llama_folder, device="cpu", dtype=torch.float16)
+    small = load_llm_model(llama_folder, device="cpu", dtype=torch.float16, float8=True)
+    linears = [module for module in small.modules() if isinstance(module, torch.nn.Linear)]
+    assert linears and all(linear.weight.dtype == torch.float8_e4m3fn for linear in linears)
+    assert small.embed_tokens.weight.dtype == torch.float16
+    states, expected = (
+        encode_llm_ids(model, values["llm.input_ids"], mask=values["llm.attention_mask"])[0] for model in (small, wide)
+    )
+    assert states.dtype == torch.float16
+    real = values["llm.out_mask"].bool()
+    error = (states[real].float() - expected[real].float()).norm() / expected[real].float().norm()
+    assert 0 < error < 0.1  # e4m3 keeps 3 bits of a number: each is off by 2 % on average
+
+
 def test_the_pooled_state_is_that_of_the_reference(clip_folder, values):
     model = load_clip_model(clip_folder, **ON_CPU)
     pooled, mask = encode_clip_ids(model, values["clip.input_ids"], mask=values["clip.attention_mask"])

@@ -13,6 +13,8 @@ from torch.testing import assert_close
 
 from backend.errors import ModelFileError, OptionError
 from backend.models.hunyuan_video.vae import (
+    ChunkedConv3d,
+    compute_in_chunks,
     decode,
     enable_spatial_tiling,
     encode,
@@ -94,6 +96,26 @@ def test_tiles_are_blended_linearly_over_a_quarter(vae, values):
     assert_near(found[..., :3], left[..., :3])
     assert_near(found[..., 3], left[..., 3])  # the blend over one latent begins with the left tile alone
     assert_near(found[..., 4:6], right[..., 1:3])
+
+
+@pytest.mark.parametrize("columns", [1, 5, 8, 16])
+def test_working_in_chunks_changes_nothing(vae, values, columns):
+    pixels = values["tiled.in"]
+    mean = posterior(vae, pixels).mean
+    decoded = decode(vae, mean)
+    compute_in_chunks(vae, columns)
+    assert_near(posterior(vae, pixels).mean, mean)
+    assert_near(decode(vae, mean), decoded)
+
+
+def test_no_convolution_sees_more_columns_than_one_and_a_half_chunks(vae, values):
+    compute_in_chunks(vae, 8)
+    widths = []
+    for module in vae.modules():
+        if isinstance(module, ChunkedConv3d):
+            module.conv.register_forward_hook(lambda conv, _, out: widths.append(out.shape[-1] * conv.stride[2]))
+    posterior(vae, values["tiled.in"])
+    assert max(widths) < 1.5 * 8 and len(widths) > 20
 
 
 def test_a_tile_that_latents_do_not_fill_is_refused(vae):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, LlamaConfig, LlamaModel
 
 from backend.errors import ModelFileError
+from backend.models.hunyuan_video.fp8 import keep_in_float8, to_float8
 from backend.models.hunyuan_video.tokenizers import (
     TEMPLATE_TOKENS,
     check_fits,
@@ -37,13 +38,14 @@ class TextEncoder:
     tokenizer: Tokenizer
 
 
-def load_llm(path: Path, *, device: str | torch.device, dtype: torch.dtype) -> TextEncoder:
+def load_llm(path: Path, *, device: str | torch.device, dtype: torch.dtype, float8: bool = False) -> TextEncoder:
     """The Llama language model of a folder or of one weights file, with the tokenizer beside it.
 
+    float8: keep the weights of its Linears in 8 bits.
     Raises ModelFileError if weights or tokenizer are missing, damaged, or of another model.
     """
     tokenizer = load_llm_tokenizer(path)
-    model = load_llm_model(path, device=device, dtype=dtype)
+    model = load_llm_model(path, device=device, dtype=dtype, float8=float8)
     check_fits(tokenizer, rows=model.config.vocab_size, path=path)
     return TextEncoder(model, tokenizer)
 
@@ -56,7 +58,7 @@ def load_clip(path: Path, *, device: str | torch.device, dtype: torch.dtype) -> 
     return TextEncoder(model, tokenizer)
 
 
-def load_llm_model(path: Path, *, device: str | torch.device, dtype: torch.dtype) -> LlamaModel:
+def load_llm_model(path: Path, *, device: str | torch.device, dtype: torch.dtype, float8: bool = False) -> LlamaModel:
     """The language model without what is not used: the last two layers, the final norm and the output matrix."""
     tensors = _read_part(path, anchor="embed_tokens.weight", wanted="Llama text encoder")
     config = _llm_config(path, tensors)
@@ -65,9 +67,16 @@ def load_llm_model(path: Path, *, device: str | torch.device, dtype: torch.dtype
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith((*unused, "norm."))}
     with torch.device("meta"):
         model = LlamaModel(config)
+        linears = [name for name, module in model.named_modules() if float8 and isinstance(module, nn.Linear)]
+        keep_in_float8(model, linears, "plain")
     model.norm = nn.Identity()
     model.rotary_emb = type(model.rotary_emb)(config)  # its table is computed, not stored, so it must leave meta
-    fill_model(model, tensors, path=path, device=device, dtype=dtype)
+    small = {f"{name}.weight" for name in linears}
+
+    def convert(name: str, tensor: Tensor) -> dict[str, Tensor]:
+        return {name: to_float8(tensor, "plain")[0] if name in small else tensor}
+
+    fill_model(model, tensors, path=path, device=device, dtype=dtype, convert=convert)
     return model.to(device)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKLHunyuanVideo
-from torch import Tensor
+from diffusers.models.autoencoders.autoencoder_kl_hunyuan_video import HunyuanVideoCausalConv3d
+from torch import Tensor, nn
 
 from backend.errors import OptionError
 from backend.models.hunyuan_video.frame_causal_attention import FrameCausalMidBlock
@@ -58,6 +59,33 @@ def enable_spatial_tiling(vae: AutoencoderKLHunyuanVideo, *, tile_pixels: int = 
         tile_sample_stride_height=stride,
         tile_sample_stride_width=stride,
     )
+
+
+def compute_in_chunks(vae: AutoencoderKLHunyuanVideo, columns: int) -> None:
+    """Let every causal convolution work on about so many columns of its input at a time: the same numbers."""
+    for module in list(vae.modules()):
+        if isinstance(module, HunyuanVideoCausalConv3d) and max(module.conv.kernel_size) > 1:
+            module.conv = ChunkedConv3d(module.conv, columns)
+
+
+class ChunkedConv3d(nn.Module):
+    """A Conv3d without padding, computed for some columns of its output after the others."""
+
+    def __init__(self, conv: nn.Conv3d, columns: int) -> None:
+        super().__init__()
+        self.conv = conv
+        self.columns = columns
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, T, H, W), padded. As the reference, it stays in one piece up to one and a half times the size."""
+        kernel, stride = self.conv.kernel_size[2], self.conv.stride[2]
+        width = (x.shape[-1] - kernel) // stride + 1
+        step = max(1, self.columns // stride)
+        if width < 1.5 * step:
+            return self.conv(x)
+        starts = range(0, width, step)
+        pieces = [x[..., start * stride : (min(start + step, width) - 1) * stride + kernel] for start in starts]
+        return torch.cat([self.conv(piece) for piece in pieces], dim=-1)
 
 
 def normalize_pixels(frames: Tensor, *, device: str | torch.device, dtype: torch.dtype) -> Tensor:

@@ -1,0 +1,60 @@
+"""Pictures and clips written with a description inside: PNG for one frame, H.264 in MP4 for several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from backend.atomic_file import replaced
+
+FRAMES_PER_SECOND = 24
+_QUALITY = "16"  # x264's constant rate factor: from 18 down losses are hard to see
+
+
+def write_frames(stem: Path, frames: np.ndarray, *, description: Mapping[str, str] | None = None) -> Path:
+    """One frame as STEM.png, several as STEM.mp4; returns the path. The folder is made, an older file is replaced.
+
+    frames: (T, H, W, 3) uint8; for a clip H and W are even. description: texts kept in the file, by name.
+    """
+    ending, write = (".png", _write_png) if len(frames) == 1 else (".mp4", _write_mp4)
+    path = stem.with_name(stem.name + ending)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced(path) as temporary:
+        write(temporary, frames, description or {})
+    return path
+
+
+def read_description(path: Path) -> dict[str, str]:
+    """The texts that `write_frames` has kept in a file, by name."""
+    if path.suffix == ".png":
+        with Image.open(path) as image:
+            return dict(image.text)  # type: ignore[attr-defined]
+    with av.open(path) as container:
+        return {name: text for name, text in container.metadata.items() if name not in _CONTAINERS_OWN}
+
+
+def _write_png(path: Path, frames: Sequence[np.ndarray], description: Mapping[str, str]) -> None:
+    info = PngInfo()
+    for name, text in description.items():
+        info.add_itxt(name, text)
+    Image.fromarray(frames[0]).save(path, format="PNG", pnginfo=info)
+
+
+def _write_mp4(path: Path, frames: Sequence[np.ndarray], description: Mapping[str, str]) -> None:
+    # use_metadata_tags keeps names that MP4 does not know; faststart lets a browser play before all is loaded
+    with av.open(path, "w", format="mp4", options={"movflags": "use_metadata_tags+faststart"}) as container:
+        container.metadata.update(description)
+        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={"crf": _QUALITY})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+_CONTAINERS_OWN = {"major_brand", "minor_version", "compatible_brands", "encoder", "creation_time"}
