@@ -26,6 +26,7 @@ from backend.networks.metadata import build_metadata
 from backend.plan.modules import check_in_channels
 from backend.plan.plan import schedule_settings
 from backend.plan.resume import MAY_CHANGE, StateRecord, check_facts, read_state_record
+from backend.plan.sharding import Sharding, read_sharding
 from backend.runs.folder import RunFolder
 from backend.runs.status import Reporter
 from backend.training.checkpoints import SAVE_DTYPES, SavePlan, Saver
@@ -33,6 +34,7 @@ from backend.training.loss import LossSettings
 from backend.training.noise_sampling import NoiseSampling
 from backend.training.optimizers import check_optimizer, make_optimizer, optimizer_name, sets_its_own_rate
 from backend.training.schedules import fast_forward, make_custom_schedule, make_schedule
+from backend.training.sharding import average_gradients, shard_base_weights
 from backend.training.state import load_network_tensors, load_state, scheduled_steps
 from backend.training.trackers import (
     Trackers,
@@ -64,10 +66,13 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     _stop_if_asked(reporter)
 
     set_up_device(configuration)
-    transformer = load_model(configuration, device=accelerator.device)
+    sharding = _sharding(configuration)
+    transformer = load_model(configuration, device=torch.device("cpu") if sharding else accelerator.device)
     check_in_channels(transformer.shape, configuration.model.dit_in_channels, path=Path(configuration.model.dit or ""))
     network = create_network(configuration, transformer, seed=seed)
     compile_model(configuration, transformer)
+    if sharding:
+        network.to(accelerator.device)
     _stop_if_asked(reporter)
 
     optimizer = _optimizer(configuration, network)
@@ -75,8 +80,14 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     if is_first_process():
         print_summary(transformer, network, data, configuration)
     metadata = _metadata(configuration, data, optimizer)
-    _keep_from_exchange(transformer)
-    prepared, optimizer = accelerator.prepare(transformer, optimizer)
+    if sharding:
+        blocks = [*transformer.double_blocks, *transformer.single_blocks]
+        device = accelerator.device
+        shard_base_weights(transformer, blocks, trained=network.parameters(), device=device, sharding=sharding)
+        prepared, optimizer = transformer, accelerator.prepare(optimizer)
+    else:
+        _keep_from_exchange(transformer)
+        prepared, optimizer = accelerator.prepare(transformer, optimizer)
     buckets = configuration.timesteps.num_timestep_buckets
     trainer = Trainer(
         accelerator=accelerator,
@@ -99,6 +110,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
         facts=facts,
         start=start,
         reporter=reporter,
+        exchange=partial(average_gradients, network.parameters()) if sharding else None,
     )
     _resume(configuration, trainer)
     if log_folder is not None:
@@ -159,6 +171,11 @@ def _accelerator(configuration: Configuration, log_folder: Path | None) -> Accel
             hint="train with num_processes 1 on this machine",
         )
     return accelerator
+
+
+def _sharding(configuration: Configuration) -> Sharding | None:
+    path = configuration.machines.accelerate_config_file
+    return read_sharding(Path(path)) if path else None
 
 
 def _process_count() -> int:

@@ -51,6 +51,7 @@ def find_conflicts(groups: Mapping[str, OptionGroup]) -> list[Problem]:
                 problems += _machine_problems(group)
             case HuggingFaceOptions():
                 problems += _repository_problems(group)
+    problems += _sharding_problems(groups)
     return problems + _seed_problems(groups) + _sampling_problems(groups) + _resume_problems(groups)
 
 
@@ -81,6 +82,20 @@ def _sampling_problems(groups: Mapping[str, OptionGroup]) -> list[Problem]:
                 problems.append(Problem(f"sample_prompts is {prompts}", hint, "sample_prompts"))
             return problems
     return []
+
+
+def _sharding_problems(groups: Mapping[str, OptionGroup]) -> list[Problem]:
+    """What does not go together with base weights that are split over processes."""
+    machines, memory = groups.get("machines"), groups.get("memory")
+    if not isinstance(machines, MachineOptions) or machines.accelerate_config_file is None:
+        return []
+    name, problems = "accelerate_config_file", []
+    if machines.num_processes < 2:
+        problems.append(Problem(f"{name} splits weights, but num_processes is 1", "raise it", "num_processes"))
+    for other in ("fp8_base", "fp8_scaled"):
+        if memory is not None and getattr(memory, other):
+            problems.append(Problem(f"{other} and {name} do not go together", f"switch {other} off", other))
+    return problems
 
 
 def _resume_problems(groups: Mapping[str, OptionGroup]) -> list[Problem]:

@@ -512,6 +512,10 @@ class MachineOptions(OptionGroup):
     gpu_ids: str | None = option(None, label="GPUs")
     """The GPUs of this machine to use, such as 0,1. Empty: as many as there are processes, from the first on."""
 
+    accelerate_config_file: str | None = option(None, label="FSDP settings", path="file")
+    """A file made by `accelerate config` for FSDP: the base weights are then split over the processes, so that each GPU
+    holds a part. Everything else in it is passed over; the options here hold."""
+
     num_cpu_threads_per_process: int | None = option(None, label="CPU threads", unit="threads", ge=1)
     """Threads of each process for computing on the CPU. Empty: the cores of the machine, divided by its processes."""
 

@@ -157,6 +157,12 @@ class LoRANetwork:
         up = [(name, parameter) for name, parameter in named if ".lora_up." in name]
         return [_group("unet", learning_rate, down), _group("unet plus", learning_rate * loraplus_lr_ratio, up)]
 
+    def to(self, device: torch.device) -> None:
+        """Move what is trained, and only that, to a device."""
+        for layer in self.layers.values():
+            for tensor in (layer.lora_down.weight, layer.lora_up.weight, layer.alpha):
+                tensor.data = tensor.data.to(device)
+
     def train(self, mode: bool = True) -> LoRANetwork:
         """Turn dropout on or off, whatever mode the transformer is in."""
         for layer in self.layers.values():

@@ -25,6 +25,7 @@ from backend.plan.modules import (
 from backend.plan.output_files import continues_there, existing_outputs
 from backend.plan.resume import read_state_record
 from backend.plan.selection import Decision, ModuleState, lora_name, pattern_problems, select_modules
+from backend.plan.sharding import read_sharding
 from backend.plan.steps import StepCount, count_steps
 from backend.plan.weights_header import kind_of_file, read_header, size_of_file
 
@@ -99,6 +100,7 @@ def make_plan(configuration: Configuration) -> Plan:
     steps = _steps(configuration, count)
     problems += _existing_output(configuration)
     problems += _resume_problems(configuration)
+    problems += _sharding_problems(configuration.machines.accelerate_config_file)
     problems += _lora_file_problems(configuration)
     problems += find_doubts(configuration)
     if not configuration.schedule.lr_scheduler_type:
@@ -207,6 +209,15 @@ def _existing_output(configuration: Configuration) -> list[Problem]:
     more = f", and {len(found) - 1} more of that name" if len(found) > 1 else ""
     hint = "choose another output_name or output_dir, or switch overwrite on"
     return [Problem(f"{found[-1]}: exists already{more}", hint=hint, option="output_name")]
+
+
+def _sharding_problems(path: str | None) -> list[Problem]:
+    try:
+        if path is not None:
+            read_sharding(Path(path))
+    except OptionError as error:
+        return list(error.problems)
+    return []
 
 
 def _resume_problems(configuration: Configuration) -> list[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -34,11 +34,13 @@ def optimizer_step(
     parameters: list[nn.Parameter],
     accumulation: int,
     max_grad_norm: float,
+    exchange: Callable[[], None] | None = None,
 ) -> StepResult:
     """Backward through each loss as it comes, then one update.
 
     losses: each with its weight, 1, or 0 for one that is computed only to take part in the exchange of gradients. They
     are divided by `accumulation`, also where an epoch ends before there are that many. max_grad_norm: 0 for no limit.
+    exchange: brings the gradients of all processes together where nothing else does.
     gradient_norm is the norm before it was limited.
     """
     values = []
@@ -46,6 +48,8 @@ def optimizer_step(
         accelerator.backward(loss * (weight / accumulation))
         if weight:
             values.append(loss.detach())
+    if exchange:
+        exchange()
     norm = accelerator.clip_grad_norm_(parameters, max_grad_norm if max_grad_norm > 0 else math.inf)
     rates = {group.get("name", "unet"): group["lr"] for group in optimizer.param_groups}
     optimizer.step()

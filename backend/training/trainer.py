@@ -49,7 +49,8 @@ class Trainer:
 
     epoch_batches: the batches of an epoch, counted from 1, at these places in it, as tensors on the CPU.
     epoch_uniforms: for the micro-batches of an epoch the uniform numbers that their noise levels come from, (B,) each;
-    None where each draws its own. facts: what the training is, kept in its states. start: where to go on.
+    None where each draws its own. exchange: brings the gradients of all processes together where accelerate does not.
+    facts: what the training is, kept in its states. start: where to go on.
     saver, trackers: of the first process only; None in the others.
     """
 
@@ -69,6 +70,7 @@ class Trainer:
     facts: dict[str, Any]
     start: StateRecord
     reporter: Reporter
+    exchange: Callable[[], None] | None = None
     trackers: Trackers | None = None
     saver: Saver | None = None
     _step: int = field(default=0, init=False)
@@ -159,6 +161,7 @@ class Trainer:
             parameters=self.network.parameters(),
             accumulation=self.accumulation,
             max_grad_norm=self.max_grad_norm,
+            exchange=self.exchange,
         )
         norms = self.network.limit_weight_norms(self.scale_weight_norms) if self.scale_weight_norms else None
         self._step += 1

@@ -124,3 +124,19 @@ def test_two_machines_find_each_other_and_train_together(project, alone, tmp_pat
     runs = [list_runs(tmp_path / f"workspace {rank}")[0] for rank in (0, 1)]
     assert [run.state() for run in runs] == [RunState.FINISHED] * 2
     assert [row["step"] for row in rows_of(runs[1])] == [1, 2, 3, 4, 5, 6]
+
+
+FSDP = "distributed_type: FSDP\nnum_processes: 7\nfsdp_config:\n  fsdp_version: 2\n  fsdp_reshard_after_forward: {}\n"
+
+
+@pytest.mark.parametrize("reshard", ["true", "false"])
+def test_split_base_weights_train_the_same_lora(project, alone, tmp_path, reshard):
+    settings = tmp_path / "fsdp.yaml"
+    settings.write_text(FSDP.format(reshard), encoding="utf-8")
+    split = train(
+        project, f"split {reshard}", *TWO, "--accelerate_config_file", str(settings), "--gradient_checkpointing"
+    )
+    assert_the_same_lora(lora(project, f"split {reshard}"), lora(project, "alone"))
+    expected = [row["gradient_norm"] for row in rows_of(alone)]
+    assert [row["gradient_norm"] for row in rows_of(split)] == pytest.approx(expected, rel=1e-5)
+    assert (project.folder / f"split {reshard}" / f"split {reshard}-step00000002-state").is_dir()

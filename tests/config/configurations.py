@@ -44,6 +44,7 @@ _BY_NAME = {
     "dim_from_weights": st.just(False),  # needs network_weights
     "base_weights": st.lists(st.sampled_from(["a/b.safetensors", "ü [1].safetensors"])),
     "base_weights_multiplier": st.just([]),  # not more than there are base_weights
+    "accelerate_config_file": st.none(),  # not with weights in 8 bits
     "num_processes": st.integers(4, 64),
     "num_machines": st.just(1),
     "machine_rank": st.just(0),

@@ -120,6 +120,14 @@ def test_an_option_given_by_itself_wins_over_network_args():
             "WANDB_API_KEY, or write it into secrets.toml in the workspace)",
         ),
         (
+            {"accelerate_config_file": "a.yaml"},
+            "accelerate_config_file splits weights, but num_processes is 1 (raise it)",
+        ),
+        (
+            {"accelerate_config_file": "a.yaml", "num_processes": 2, "fp8_scaled": True},
+            "fp8_scaled and accelerate_config_file do not go together (switch fp8_scaled off)",
+        ),
+        (
             {"show_timesteps": "console"},
             "show_timesteps asks for something else than a run (give it to the command: python -m backend train "
             "--show_timesteps)",
