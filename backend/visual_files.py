@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from backend.atomic_file import replaced
 
 FRAMES_PER_SECOND = 24
+GIF_FRAME_MS = 40  # a GIF counts in hundredths of a second
 _QUALITY = "16"  # x264's constant rate factor: from 18 down losses are hard to see
 
 
@@ -36,6 +38,27 @@ def read_description(path: Path) -> dict[str, str]:
             return dict(image.text)  # type: ignore[attr-defined]
     with av.open(path) as container:
         return {name: text for name, text in container.metadata.items() if name not in _CONTAINERS_OWN}
+
+
+def read_frames(path: Path) -> np.ndarray:
+    """The frames of a file that `write_frames` has written: (T, H, W, 3) uint8."""
+    if path.suffix == ".png":
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))[None]
+    with av.open(path) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def encode_gif(frames: np.ndarray, *, longest_side: int) -> tuple[bytes, tuple[int, int]]:
+    """Frames (T, H, W, 3) uint8 as a GIF that moves and begins again, and its (width, height); larger ones are made
+    smaller."""
+    height, width = frames.shape[1:3]
+    ratio = min(1.0, longest_side / max(height, width))
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    first, *others = [Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS) for frame in frames]
+    content = io.BytesIO()
+    first.save(content, format="GIF", save_all=True, append_images=others, duration=GIF_FRAME_MS, loop=0)
+    return content.getvalue(), size
 
 
 def _write_png(path: Path, frames: Sequence[np.ndarray], description: Mapping[str, str]) -> None:

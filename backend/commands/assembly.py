@@ -17,9 +17,11 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from backend.commands.model import compile_model, create_network, load_model, set_up_device
 from backend.commands.records import hyperparameters, model_spec, print_summary, resume_facts, training_record
+from backend.commands.samples import fitted_to, make_sampler
 from backend.commands.training_data import TrainingData, load_data
 from backend.config.configuration import Configuration
 from backend.config.network_args import parse_assignments
+from backend.config.sample_prompts import read_prompts
 from backend.errors import OptionError, StoppedByUser, UserError
 from backend.networks.lora import LoRANetwork
 from backend.networks.metadata import build_metadata
@@ -33,6 +35,7 @@ from backend.training.checkpoints import SAVE_DTYPES, SavePlan, Saver
 from backend.training.loss import LossSettings
 from backend.training.noise_sampling import NoiseSampling
 from backend.training.optimizers import check_optimizer, make_optimizer, optimizer_name, sets_its_own_rate
+from backend.training.sampler import NO_SAMPLES, SamplePlan, Sampler, shares_of_prompts
 from backend.training.schedules import fast_forward, make_custom_schedule, make_schedule
 from backend.training.sharding import average_gradients, shard_base_weights
 from backend.training.state import load_network_tensors, load_state, scheduled_steps
@@ -45,6 +48,9 @@ from backend.training.trackers import (
     tracker_settings,
 )
 from backend.training.trainer import Trainer
+
+MINUTES_FOR_SAMPLES = 12 * 60
+"""How long processes wait for each other where some of them sample; torch's own 10 minutes are too short for clips."""
 
 
 def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: Reporter) -> Trainer:
@@ -67,8 +73,11 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
 
     set_up_device(configuration)
     sharding = _sharding(configuration)
+    sampler = _sampler(configuration, run, accelerator, seed=seed, all_take_part=sharding is not None)
+    _stop_if_asked(reporter)
     transformer = load_model(configuration, device=torch.device("cpu") if sharding else accelerator.device)
     check_in_channels(transformer.shape, configuration.model.dit_in_channels, path=Path(configuration.model.dit or ""))
+    sampler = fitted_to(sampler, transformer.shape) if sampler else None
     network = create_network(configuration, transformer, seed=seed)
     compile_model(configuration, transformer)
     if sharding:
@@ -111,6 +120,8 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
         start=start,
         reporter=reporter,
         exchange=partial(average_gradients, network.parameters()) if sharding else None,
+        sampler=sampler,
+        sample_plan=_sample_plan(configuration),
     )
     _resume(configuration, trainer)
     if log_folder is not None:
@@ -154,8 +165,8 @@ def _accelerator(configuration: Configuration, log_folder: Path | None) -> Accel
             find_unused_parameters=bool(configuration.network.module_dropout),
         )
     ]
-    if machines.ddp_timeout:
-        handlers.append(InitProcessGroupKwargs(timeout=timedelta(minutes=machines.ddp_timeout)))
+    if minutes := machines.ddp_timeout or (MINUTES_FOR_SAMPLES if configuration.sampling.sample_prompts else None):
+        handlers.append(InitProcessGroupKwargs(timeout=timedelta(minutes=minutes)))
     processes = _process_count()
     accelerator = Accelerator(
         # Without a GPU accelerate connects processes only if it is told to use the CPU.
@@ -286,6 +297,51 @@ def _metadata(
     return lambda step, epoch: build_metadata(
         record, spec, steps=step, epoch=epoch, finished_at=time.time(), minimal=minimal
     )
+
+
+def _sampler(
+    configuration: Configuration, run: RunFolder, accelerator: Accelerator, *, seed: int, all_take_part: bool
+) -> Sampler | None:
+    """What this process samples with; None where it has no part in it. Only processes of the first machine have.
+
+    all_take_part: every process computes every sample, since each has a part of the weights; the first writes.
+    """
+    file = configuration.sampling.sample_prompts
+    if file is None or _sample_plan(configuration) == NO_SAMPLES:
+        return None
+    prompts = read_prompts(Path(file))
+    if all_take_part:
+        share = list(enumerate(prompts))
+    elif configuration.machines.machine_rank == 0:
+        index, count = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        share = shares_of_prompts(prompts, index=index, count=count)
+    else:
+        share = []
+    if not share:
+        return None
+    return make_sampler(
+        configuration,
+        share,
+        folder=_samples_folder(configuration, run),
+        name=configuration.saving.output_name,
+        device=accelerator.device,
+        seed=seed,
+        autocast=accelerator.autocast,
+        writes=is_first_process() or not all_take_part,
+    )
+
+
+def _samples_folder(configuration: Configuration, run: RunFolder) -> Path:
+    """The run's own, or `sample` in an output folder that the user has named, as in musubi-tuner."""
+    output = configuration.saving.output_dir
+    return run.samples if output in (None, str(run.checkpoints)) else Path(output) / "sample"
+
+
+def _sample_plan(configuration: Configuration) -> SamplePlan:
+    options = configuration.sampling
+    if options.sample_prompts is None:
+        return NO_SAMPLES
+    return SamplePlan(options.sample_at_first, options.sample_every_n_steps, options.sample_every_n_epochs)
 
 
 def _save_plan(configuration: Configuration) -> SavePlan:

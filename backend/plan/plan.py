@@ -10,6 +10,7 @@ from typing import Any
 from backend.config.configuration import Configuration
 from backend.config.doubts import find_doubts
 from backend.config.network_args import parse_assignments
+from backend.config.sample_prompts import check_images, read_prompts
 from backend.config.schema import ModelOptions
 from backend.dataset.count import DatasetCount, count_dataset
 from backend.errors import DatasetError, ModelFileError, OptionError, Problem
@@ -103,6 +104,7 @@ def make_plan(configuration: Configuration) -> Plan:
     problems += _sharding_problems(configuration.machines.accelerate_config_file)
     problems += _lora_file_problems(configuration)
     problems += find_doubts(configuration)
+    problems += _prompt_problems(configuration.sampling.sample_prompts)
     if not configuration.schedule.lr_scheduler_type:
         problems += schedule_problems(
             schedule_settings(configuration), total_steps=steps.total_steps if steps else None
@@ -209,6 +211,15 @@ def _existing_output(configuration: Configuration) -> list[Problem]:
     more = f", and {len(found) - 1} more of that name" if len(found) > 1 else ""
     hint = "choose another output_name or output_dir, or switch overwrite on"
     return [Problem(f"{found[-1]}: exists already{more}", hint=hint, option="output_name")]
+
+
+def _prompt_problems(path: str | None) -> list[Problem]:
+    try:
+        if path is not None:
+            return check_images(read_prompts(Path(path)), needed=False)
+    except OptionError as error:
+        return list(error.problems)
+    return []
 
 
 def _sharding_problems(path: str | None) -> list[Problem]:

@@ -103,6 +103,10 @@ class RunFolder:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
     def job(self) -> Job | None:
         """What to run; None while the folder is still being made, and where job.json is not what `submit` writes."""
         try:
@@ -137,7 +141,7 @@ class RunFolder:
         return RunState.STOPPED if self.has_request("stop") else RunState.QUEUED
 
     def request(self, what: str) -> None:
-        """Ask the run for something; it looks at the end of every step. What runs act on is "stop"."""
+        """Ask the run for something; it looks at the end of every step. They act on "stop" and "sample"."""
         folder = self.path / "requests"
         folder.mkdir(exist_ok=True)
         (folder / what).touch()

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from backend.atomic_file import read_text, write_text
 from backend.runs.process import ProcessMark
 
-Phase = Literal["starting", "loading", "caching", "training", "saving", "done"]
+Phase = Literal["starting", "loading", "caching", "training", "sampling", "saving", "done"]
 Outcome = Literal["", "finished", "stopped", "failed"]
 
 
@@ -114,6 +114,11 @@ class Reporter:
     def is_requested(self, name: str) -> bool:
         """Whether somebody asked the run for this, with `RunFolder.request`."""
         return self.folder is not None and (self.folder / "requests" / name).exists()
+
+    def answer(self, name: str) -> None:
+        """Take a request away that has been heard, so that it can be made again."""
+        if self.folder is not None:
+            (self.folder / "requests" / name).unlink(missing_ok=True)
 
     def _write(self) -> None:
         self._written = time.monotonic()

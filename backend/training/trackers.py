@@ -6,18 +6,24 @@ import contextlib
 import netrc
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch.utils.tensorboard import SummaryWriter
 
 from backend.config.toml_file import read_toml
 from backend.errors import OptionError
 from backend.runs.folder import make_numbered_folder
+from backend.training.sampler import Sample
+from backend.visual_files import encode_gif, read_frames
 
 DEFAULT_TRACKER_NAME = "network_train"
 TRACKERS = ("tensorboard", "wandb")
+TENSORBOARD_PIXELS = 320
+"""The longest side of samples in TensorBoard: a GIF of 129 frames then takes some MB; the files have all pixels."""
 
 _WANDB_KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 
@@ -99,8 +105,31 @@ class Trackers:
             else:
                 tracker.log({"loss/epoch": average_loss}, step=epoch)
 
+    def log_samples(self, samples: Sequence[Sample], *, step: int) -> None:
+        """Show samples at a step: in TensorBoard as pictures, clips moving, in wandb as what they are."""
+        for tracker in self._accelerator.trackers:
+            if tracker.name == "wandb":
+                import wandb
+
+                kinds = {".png": wandb.Image, ".mp4": wandb.Video}
+                shown = {
+                    f"sample_{sample.index}": kinds[sample.path.suffix](str(sample.path), caption=sample.prompt.prompt)
+                    for sample in samples
+                }
+                tracker.log(shown, step=step)
+            else:
+                for sample in samples:
+                    _add_moving_picture(tracker.writer, f"sample/{sample.index:02d}", sample.path, step=step)
+
     def close(self) -> None:
         self._accelerator.end_training()
+
+
+def _add_moving_picture(writer: SummaryWriter, tag: str, path: Path, *, step: int) -> None:
+    """A picture as TensorBoard keeps it; its page plays a GIF. The writer's own method for clips needs moviepy."""
+    gif, (width, height) = encode_gif(read_frames(path), longest_side=TENSORBOARD_PIXELS)
+    picture = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=gif)
+    writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=picture)]), step)
 
 
 def _netrc_files() -> list[Path]:

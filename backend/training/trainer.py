@@ -6,13 +6,14 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -29,6 +30,15 @@ from backend.training.flow_matching import micro_batch_generator
 from backend.training.loss import LossSettings, batch_loss
 from backend.training.noise_sampling import NoiseLevels, draw_noise_levels
 from backend.training.optimizers import has_training_mode, optimizer_log_values, set_training_mode
+from backend.training.sampler import (
+    NO_SAMPLES,
+    Sample,
+    SamplePlan,
+    Sampler,
+    SamplingEnded,
+    label_of_epoch,
+    label_of_step,
+)
 from backend.training.shares import Processes, Share, shares_of_step
 from backend.training.state import Resumable, save_state
 from backend.training.step import StepResult, optimizer_step
@@ -37,10 +47,11 @@ from backend.training.trackers import Trackers
 
 @dataclass(frozen=True)
 class StepTotals:
-    """One optimizer step over all processes. loss: mean of its micro-batches. stop: somebody asked to stop."""
+    """One optimizer step over all processes. loss: mean of its micro-batches. stop, sample: somebody asked for it."""
 
     loss: float
     stop: bool
+    sample: bool
 
 
 @dataclass
@@ -51,7 +62,8 @@ class Trainer:
     epoch_uniforms: for the micro-batches of an epoch the uniform numbers that their noise levels come from, (B,) each;
     None where each draws its own. exchange: brings the gradients of all processes together where accelerate does not.
     facts: what the training is, kept in its states. start: where to go on.
-    saver, trackers: of the first process only; None in the others.
+    saver, trackers: of the first process only; None in the others. sampler: of the processes that sample, with the
+    prompts that are theirs. sample_plan: the same in all.
     """
 
     accelerator: Accelerator
@@ -73,6 +85,8 @@ class Trainer:
     exchange: Callable[[], None] | None = None
     trackers: Trackers | None = None
     saver: Saver | None = None
+    sampler: Sampler | None = None
+    sample_plan: SamplePlan = NO_SAMPLES
     _step: int = field(default=0, init=False)
 
     def train(self) -> Path | None:
@@ -91,6 +105,8 @@ class Trainer:
             disable=not self.accelerator.is_local_main_process,
         )  # fmt: skip
         with bar:
+            if self._step == 0 and self.sample_plan.at_first:
+                self._sample(label=label_of_epoch(0))
             for epoch in range(first_epoch + 1, self.steps.epochs + 1):
                 self._train_epoch(epoch, bar, first_position=first_position)
                 first_position = 0
@@ -104,21 +120,30 @@ class Trainer:
         save_state(folder, self.network.state_dict(), self.resumable, record=record)
 
     def weights_to_save(self) -> dict[str, Tensor]:
-        """The network's state dict as a LoRA file wants it.
+        """The network's state dict as a LoRA file wants it."""
+        with self._weights_in_use():
+            weights = self.network.state_dict()
+            return {name: tensor.clone() for name, tensor in weights.items()} if self._averages else weights
 
-        Schedule-free optimizers train at another point than the average that is to be used. Going to and fro rounds,
-        so the training's own numbers are put back: saving changes nothing.
+    @contextmanager
+    def _weights_in_use(self) -> Iterator[None]:
+        """The network as it is to be used: without dropout, and at the average where the optimizer keeps one.
+
+        Schedule-free optimizers train at another point than that average. Going to and fro rounds, so the training's
+        own numbers are put back: saving and sampling change nothing.
         """
-        training = self.network.state_dict()
-        if not has_training_mode(self.optimizer):
-            return training
-        kept = {name: tensor.clone() for name, tensor in training.items()}
-        set_training_mode(self.optimizer, False)
-        averaged = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
-        set_training_mode(self.optimizer, True)
-        for name, tensor in self.network.state_dict().items():
-            tensor.copy_(kept[name])
-        return averaged
+        kept = {name: tensor.clone() for name, tensor in self.network.state_dict().items()} if self._averages else {}
+        self._set_training(False)
+        try:
+            yield
+        finally:
+            self._set_training(True)
+            for name, tensor in self.network.state_dict().items() if kept else ():
+                tensor.copy_(kept[name])
+
+    @property
+    def _averages(self) -> bool:
+        return has_training_mode(self.optimizer)
 
     @property
     def resumable(self) -> Resumable:
@@ -131,9 +156,11 @@ class Trainer:
         uniforms = self.epoch_uniforms(epoch) if self.epoch_uniforms else None
         stop = False
         for step_shares in shares:
-            stop = self._train_step(batches, step_shares, epoch=epoch, uniforms=uniforms, bar=bar)
-            if stop and step_shares is not shares[-1]:
+            totals = self._train_step(batches, step_shares, epoch=epoch, uniforms=uniforms, bar=bar)
+            stop, is_last = totals.stop, step_shares is shares[-1]
+            if stop and not is_last:
                 self._stop(epoch)
+            self._sample_if_due(epoch, asked=totals.sample, epoch_ends=is_last)
         if self.trackers:
             self.trackers.log_epoch(self._average_loss, epoch=epoch)
         last = epoch == self.steps.epochs
@@ -150,8 +177,8 @@ class Trainer:
         epoch: int,
         uniforms: Sequence[Tensor] | None,
         bar: tqdm,
-    ) -> bool:
-        """One optimizer step, logged and saved where that is due; says whether somebody asked to stop."""
+    ) -> StepTotals:
+        """One optimizer step, logged and saved where that is due."""
         started = time.perf_counter()
         result = optimizer_step(
             self._weighted_losses(batches, shares, epoch=epoch, uniforms=uniforms),
@@ -171,7 +198,7 @@ class Trainer:
         self._log_step(result, extra, epoch=epoch, seconds=time.perf_counter() - started, bar=bar)
         if self.saver and self.saver.plan.step_is_due(self._step):
             self._save(lambda saver: saver.save_step(step=self._step, epoch=epoch))
-        return totals.stop
+        return totals
 
     def _weighted_losses(
         self,
@@ -208,16 +235,17 @@ class Trainer:
             return batch_loss(self.transformer, batch.to(device), noise=noise, levels=levels, settings=self.settings)
 
     def _totals(self, result: StepResult) -> StepTotals:
-        """Loss and wish to stop over all processes, exchanged at once."""
-        values = [result.losses.sum(), len(result.losses), float(self.reporter.is_requested("stop"))]
+        """Loss and wishes over all processes, exchanged at once."""
+        wishes = [self.reporter.is_requested(what) for what in ("stop", "sample")]
+        values = [result.losses.sum(), len(result.losses), *wishes]
         sums = torch.tensor([float(value) for value in values], device=self.accelerator.device)
-        loss_sum, count, stops = self.accelerator.reduce(sums, reduction="sum").tolist()
+        loss_sum, count, stops, samples = self.accelerator.reduce(sums, reduction="sum").tolist()
         if not math.isfinite(loss_sum):
             raise UserError(
                 f"the loss of step {self._step} is {loss_sum}",
                 hint="lower the learning rate, or choose bf16 in place of fp16; what was saved before is good",
             )
-        return StepTotals(loss_sum / count, stop=bool(stops))
+        return StepTotals(loss_sum / count, stop=bool(stops), sample=bool(samples))
 
     @property
     def _processes(self) -> Processes:
@@ -261,6 +289,35 @@ class Trainer:
         self._save(lambda saver: saver.save_stopped(step=self._step, epoch=epoch))
         saved = f"; resume from {self.saver.saved[-1]}" if self.saver else ""
         raise StoppedByUser(f"stopped after step {self._step} of {self.steps.total_steps}{saved}")
+
+    def _sample_if_due(self, epoch: int, *, asked: bool, epoch_ends: bool) -> None:
+        if asked:
+            self.reporter.answer("sample")
+        if self.sample_plan.step_is_due(self._step) or asked:
+            self._sample(label=label_of_step(self._step))
+        elif epoch_ends and self.sample_plan.epoch_is_due(epoch):
+            self._sample(label=label_of_epoch(epoch))
+
+    def _sample(self, *, label: str) -> None:
+        """Make samples, each process those of its prompts, and show them in the logs."""
+        self._report(phase="sampling")
+        samples: list[Sample] = []
+        if self.sampler:
+            transformer = self.accelerator.unwrap_model(self.transformer)
+            facts = {"step": str(self._step), "lora": self.sampler.name}
+            with self._weights_in_use(), suppress(SamplingEnded):
+                samples = self.sampler.make(transformer, label=label, facts=facts, tell=self._told_while_sampling)
+        samples = sorted(gather_object(samples), key=lambda sample: sample.index)
+        for sample in samples if self.saver else ():
+            tqdm.write(f"sample {sample.path}")
+        if self.trackers and samples:
+            self.trackers.log_samples(samples, step=self._step)
+        self._report(phase="training", message="")
+
+    def _told_while_sampling(self, words: str) -> None:
+        self._report(message=words)
+        if self.reporter.is_requested("stop") and self.exchange is None:  # split weights need all processes to the end
+            raise SamplingEnded
 
     def _save(self, save: Callable[[Saver], object]) -> None:
         if self.saver is None:

@@ -33,7 +33,7 @@ export function phaseChips(feed) {
 
 /** The index of the phase that the run is in, or in which it ended; the number of phases if all are done. */
 function reachedPhase(feed, phases) {
-  const phase = feed.status?.phase;
+  const phase = feed.status?.phase === "sampling" ? "training" : feed.status?.phase; // samples are made in between
   if (feed.state === "finished" || phase === "done") return phases.length;
   return Math.max(0, phases.indexOf(phase));
 }

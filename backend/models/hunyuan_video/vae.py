@@ -18,6 +18,7 @@ from backend.models.weight_files import fill_model, read_tensors, wrong_kind
 from backend.plan.weights_header import read_header
 
 SPATIAL_COMPRESSION = 8
+TEMPORAL_COMPRESSION = 4  # of all frames but the first
 DEFAULT_TILE_PIXELS = 256
 _RELEASED_NORM_GROUPS = 32
 
@@ -108,6 +109,20 @@ def encode(vae: AutoencoderKLHunyuanVideo, pixels: Tensor, *, generators: Sequen
     shape = posterior.mean.shape[1:]
     noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
     return posterior.mean + posterior.std * noise.to(posterior.mean)
+
+
+@torch.no_grad()
+def encode_picture(vae: AutoencoderKLHunyuanVideo, picture: Tensor) -> Tensor:
+    """The mean of the posterior of one picture, uint8 (H, W, 3), not scaled: (1, 16, 1, H / 8, W / 8) in float32."""
+    pixels = normalize_pixels(picture[None, None], device=vae.device, dtype=vae.dtype)
+    return vae.encode(pixels).latent_dist.mean.float()
+
+
+@torch.no_grad()
+def decode_frames(vae: AutoencoderKLHunyuanVideo, latents: Tensor) -> Tensor:
+    """Frames to look at: unscaled latents (1, 16, F, H, W) -> uint8 (4 (F - 1) + 1, 8 H, 8 W, 3) on the CPU."""
+    pixels = decode(vae, latents.to(vae.device, vae.dtype))[0].float().cpu()
+    return (pixels / 2 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 3, 0)  # (3, T, H, W) -> ...
 
 
 @torch.no_grad()

@@ -1,0 +1,166 @@
+"""Samples as files: each prompt through the transformer and the VAE, with what it was made from kept inside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKLHunyuanVideo
+from torch import Tensor, nn
+
+from backend.config.sample_prompts import SamplePrompt, format_line
+from backend.models.hunyuan_video.vae import decode_frames
+from backend.training.sampling import PromptText, SampleSettings, SampleSize, sample_latents
+from backend.visual_files import write_frames
+
+Told = Callable[[str], None]
+
+
+class SamplingEnded(Exception):
+    """Raised from the outside to end sampling in the middle; samples that are left are not made."""
+
+
+@dataclass(frozen=True)
+class SamplePlan:
+    """When to sample; the names are those of the options without `sample_`. None: never."""
+
+    at_first: bool = False
+    every_n_steps: int | None = None
+    every_n_epochs: int | None = None
+
+    def step_is_due(self, step: int) -> bool:
+        return self.every_n_steps is not None and step % self.every_n_steps == 0
+
+    def epoch_is_due(self, epoch: int) -> bool:
+        return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
+
+
+NO_SAMPLES = SamplePlan()
+
+
+def label_of_step(step: int) -> str:
+    """What the names of samples made after a step tell."""
+    return f"{step:06d}"
+
+
+def label_of_epoch(epoch: int) -> str:
+    """What the names of samples made at the end of an epoch tell; 0 is before the first."""
+    return f"e{epoch:06d}"
+
+
+@dataclass(frozen=True)
+class EncodedPrompt:
+    """A prompt that can be sampled. index: its place in the file. first_frame: scaled latents (1, 16, 1, H, W)."""
+
+    index: int
+    prompt: SamplePrompt
+    text: PromptText
+    negative: PromptText | None = None
+    first_frame: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was made of a prompt, and from which seed."""
+
+    index: int
+    path: Path
+    seed: int
+    prompt: SamplePrompt
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Makes samples of the same prompts again and again.
+
+    vae: waits on the CPU and is moved to the device to decode. seed: where a prompt has none, its own follows from this
+    and its index, so that it shows the same noise each time and can be compared. name: what file names begin with.
+    writes: whether this process writes files; one that only computes its part of split weights does not.
+    """
+
+    prompts: Sequence[EncodedPrompt]
+    vae: AutoencoderKLHunyuanVideo
+    folder: Path
+    name: str
+    device: torch.device
+    seed: int
+    autocast: Callable[[], AbstractContextManager] = nullcontext
+    writes: bool = True
+
+    def make(self, transformer: nn.Module, *, label: str, facts: dict[str, str], tell: Told) -> list[Sample]:
+        """One file for each prompt: FOLDER/NAME_LABEL_INDEX_TIME_SEED.png or .mp4.
+
+        facts: kept in the files with the prompt. tell: called with a few words at each step; it may raise to end this.
+        """
+        samples = []
+        for number, encoded in enumerate(self.prompts, start=1):
+            told = _numbered(tell, number, len(self.prompts))
+            latents = self.sample(transformer, encoded, tell=told)
+            if self.writes:
+                told("decoding")
+                samples.append(self._write(encoded, latents, label=label, facts=facts))
+        return samples
+
+    def sample(self, transformer: nn.Module, encoded: EncodedPrompt, *, tell: Told) -> Tensor:
+        """Unscaled latents (1, 16, F, H, W) of one prompt."""
+        prompt = encoded.prompt
+        with self.autocast():
+            return sample_latents(
+                transformer,
+                encoded.text.to(self.device),
+                SampleSize(prompt.width, prompt.height, prompt.frames),
+                settings=settings_of(prompt),
+                generator=torch.Generator().manual_seed(self.seed_of(encoded)),
+                negative=encoded.negative.to(self.device) if encoded.negative else None,
+                first_frame=encoded.first_frame.to(self.device) if encoded.first_frame is not None else None,
+                on_step=lambda step: tell(f"step {step} of {prompt.sample_steps}"),
+            )
+
+    def _write(self, encoded: EncodedPrompt, latents: Tensor, *, label: str, facts: dict[str, str]) -> Sample:
+        prompt, seed = encoded.prompt, self.seed_of(encoded)
+        stem = self.folder / f"{self.name}_{label}_{encoded.index:02d}_{time.strftime('%Y%m%d%H%M%S')}_{seed}"
+        description = {**describe(prompt, seed=seed), **facts}
+        path = write_frames(stem, self.decode(latents).numpy(), description=description)
+        return Sample(encoded.index, path, seed, prompt)
+
+    def seed_of(self, encoded: EncodedPrompt) -> int:
+        """The seed of a prompt's noise."""
+        return self.seed + encoded.index if encoded.prompt.seed is None else encoded.prompt.seed
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Frames (T, H, W, 3) uint8 of unscaled latents."""
+        self.vae.to(self.device)
+        try:
+            return decode_frames(self.vae, latents)
+        finally:
+            self.vae.to("cpu")
+
+
+def settings_of(prompt: SamplePrompt) -> SampleSettings:
+    """How a prompt is sampled."""
+    return SampleSettings(
+        steps=prompt.sample_steps,
+        flow_shift=prompt.discrete_flow_shift,
+        guidance=prompt.guidance_scale,
+        cfg=prompt.cfg_scale if prompt.uses_negative else 1.0,
+    )
+
+
+def describe(prompt: SamplePrompt, *, seed: int) -> dict[str, str]:
+    """What a file keeps of how it was made: all values by name, and the line that makes it again."""
+    exact = prompt.model_copy(update={"seed": seed})
+    values = {name: str(value) for name, value in exact.model_dump().items() if value not in (None, "")}
+    return {**values, "parameters": format_line(exact)}
+
+
+def shares_of_prompts(prompts: Iterable[SamplePrompt], *, index: int, count: int) -> list[tuple[int, SamplePrompt]]:
+    """The prompts that one of several processes samples, each with its place in the file."""
+    return [(place, prompt) for place, prompt in enumerate(prompts) if place % count == index]
+
+
+def _numbered(tell: Told, number: int, total: int) -> Told:
+    return lambda words: tell(f"sample {number} of {total}: {words}")
