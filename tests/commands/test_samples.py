@@ -53,10 +53,10 @@ def sampled(project):
     return project.newest_run()
 
 
-def labels_of(run):
-    names = [path.name for path in sorted(run.samples.iterdir())]
-    found = [re.fullmatch(r"s_(e?\d{6})_(\d\d)_\d{14}_(\d+)\.(mp4|png)", name) for name in names]
-    assert all(found), names
+def labels_of(run, *, name="s"):
+    files = [path.name for path in sorted(run.samples.iterdir())]
+    found = [re.fullmatch(rf"{name}_(e?\d{{6}})_(\d\d)_\d{{14}}_(\d+)\.(mp4|png)", file) for file in files]
+    assert all(found), files
     return [match.groups() for match in found]
 
 
@@ -148,40 +148,28 @@ def test_two_processes_share_the_prompts_and_leave_the_training_as_it_is(project
 
 def test_samples_can_be_asked_for_at_any_time(project):
     command = project.start_training(
-        *TRAINING,
-        *sampling(project),
-        "--max_train_epochs",
-        "100000",
-        "--sample_every_n_steps",
-        "99999",
-        "--output_name",
-        "s",
-    )
-    run = wait_for_step(project, 2, output_name="s")
+        *TRAINING, *sampling(project), *("--max_train_epochs", "100000", "--sample_every_n_steps", "999999"),
+        "--output_name", "asked",
+    )  # fmt: skip
+    run = wait_for_step(project, 2, output_name="asked")
     run.request("sample")
-    while run.has_request("sample") or not run.samples.is_dir() or len(list(run.samples.glob("s_*"))) < 2:
+    while run.has_request("sample") or not run.samples.is_dir() or len(list(run.samples.glob("asked_*"))) < 2:
         assert command.poll() is None, run.log_file.read_text(encoding="utf-8")
         time.sleep(0.1)
     interrupt(command)
     command.communicate()
-    assert len({label for label, *_ in labels_of(run)}) == 1
+    assert len({label for label, *_ in labels_of(run, name="asked")}) == 1
     assert run.state() is RunState.STOPPED
 
 
 def test_a_stop_ends_sampling_and_saves(project, tmp_path):
-    long = tmp_path / "long.txt"
-    long.write_text("a cat --w 64 --h 64 --s 1000\n" * 50, encoding="utf-8")
+    endless = tmp_path / "endless.txt"
+    endless.write_text("a cat --w 64 --h 64 --s 1000\n" * 50, encoding="utf-8")
     command = project.start_training(
-        *TRAINING,
-        *sampling(project),
-        "--sample_prompts",
-        str(long),
-        "--sample_every_n_steps",
-        "1",
-        "--output_name",
-        "l",
-    )
-    run = wait_for_step(project, 1, output_name="l")
+        *TRAINING, *sampling(project), *("--sample_prompts", str(endless), "--sample_every_n_steps", "1"),
+        "--output_name", "endless",
+    )  # fmt: skip
+    run = wait_for_step(project, 1, output_name="endless")
     while run.status().phase != "sampling":
         time.sleep(0.05)
     interrupt(command)
