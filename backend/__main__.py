@@ -12,6 +12,7 @@ COMMANDS = {
     "cache_latents": "encode photos and clips once, before training",
     "cache_text_encoder_outputs": "encode captions once, before training",
     "plan": "show what a training would do, without loading weights",
+    "generate": "make pictures and clips, with and without LoRAs",
     "queue": "run the queued jobs of a workspace",
     "demo": "make a small model family and a dataset to try everything with",
 }

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from backend.atomic_file import replaced
 
 FRAMES_PER_SECOND = 24
+TITLE_PIXELS = 24
 GIF_FRAME_MS = 40  # a GIF counts in hundredths of a second
 _QUALITY = "16"  # x264's constant rate factor: from 18 down losses are hard to see
 
@@ -29,6 +30,23 @@ def write_frames(stem: Path, frames: np.ndarray, *, description: Mapping[str, st
     with replaced(path) as temporary:
         write(temporary, frames, description or {})
     return path
+
+
+def write_pictures(folder: Path, frames: np.ndarray, *, description: Mapping[str, str] | None = None) -> Path:
+    """Every frame (T, H, W, 3) uint8 as a .png in a folder, FOLDER/FOLDER_0000.png and so on; returns the folder."""
+    for number, frame in enumerate(frames):
+        write_frames(folder / f"{folder.name}_{number:04d}", frame[None], description=description)
+    return folder
+
+
+def side_by_side(clips: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarray:
+    """Clips of one size next to each other, each (T, H, W, 3) uint8, under their titles: (T, H + 24, N x W, 3)."""
+    width = clips[0].shape[2]
+    title_row = Image.new("RGB", (width * len(clips), TITLE_PIXELS), "white")
+    for number, title in enumerate(titles):
+        ImageDraw.Draw(title_row).text((number * width + 6, 5), title, fill="black")
+    rows = np.broadcast_to(np.asarray(title_row), (len(clips[0]), TITLE_PIXELS, width * len(clips), 3))
+    return np.concatenate([rows, np.concatenate(clips, axis=2)], axis=1)
 
 
 def read_description(path: Path) -> dict[str, str]:

@@ -49,8 +49,12 @@ class Parser(argparse.ArgumentParser):
         )
 
 
-def make_parser(command: str, *, description: str, groups: Iterable[str]) -> Parser:
-    """A parser for `python -m backend COMMAND`; --help shows the options of `groups`, all others are taken as well."""
+def make_parser(command: str, *, description: str, groups: Iterable[str], only: bool = False) -> Parser:
+    """A parser for `python -m backend COMMAND` with the options as flags; --help shows those of `groups`.
+
+    only: the options of other groups are no flags; a configuration file may hold them even so.
+    """
+    groups = set(groups)
     parser = Parser(
         prog=f"python -m backend {command}",
         description=description,
@@ -60,9 +64,11 @@ def make_parser(command: str, *, description: str, groups: Iterable[str]) -> Par
     )
     parser.add_argument("--config_file", metavar="TOML", help="read options from this file; flags override it")
     for key, group in schema.GROUPS.items():
+        if only and key not in groups:
+            continue
         section = parser.add_argument_group(group.title())
         for name in group.model_fields:
-            _add_flag(section, all_options()[name], shown=key in set(groups))
+            _add_flag(section, all_options()[name], shown=key in groups)
         if key == "network":
             help_text = "these options as musubi-tuner writes them, such as loraplus_lr_ratio=4"
             section.add_argument("--network_args", nargs="*", metavar="NAME=VALUE", help=help_text)

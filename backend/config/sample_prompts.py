@@ -99,6 +99,12 @@ def parse_line(line: str, *, place: str = "the prompt") -> SamplePrompt:
     return _make(_Written(_values_of_line(line, place=place), place))
 
 
+def with_values(prompt: SamplePrompt, values: Mapping[str, Any], *, place: str) -> SamplePrompt:
+    """The prompt with those of the values that it does not state itself. Raises OptionError with every mistake."""
+    stated = prompt.model_dump(exclude_unset=True)
+    return _make(_Written({**values, **stated}, place))
+
+
 def format_line(prompt: SamplePrompt) -> str:
     """The line that `parse_line` reads as this prompt; options at their default are left out."""
     defaults = SamplePrompt(prompt="x")

@@ -7,17 +7,22 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from diffusers import AutoencoderKLHunyuanVideo
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from backend.atomic_file import replaced
 from backend.config.sample_prompts import SamplePrompt, format_line
+from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
 from backend.models.hunyuan_video.vae import decode_frames
 from backend.training.sampling import PromptText, SampleSettings, SampleSize, sample_latents
-from backend.visual_files import write_frames
+from backend.visual_files import write_frames, write_pictures
 
 Told = Callable[[str], None]
+Output = Literal["video", "images", "latent"]
 
 
 class SamplingEnded(Exception):
@@ -79,7 +84,8 @@ class Sampler:
 
     vae: waits on the CPU and is moved to the device to decode. seed: where a prompt has none, its own follows from this
     and its index, so that it shows the same noise each time and can be compared. name: what file names begin with.
-    writes: whether this process writes files; one that only computes its part of split weights does not.
+    writes: whether this process writes files; one that only computes its part of split weights does not. outputs: what
+    is written of each: a clip or picture, a folder of pictures, the latents.
     """
 
     prompts: Sequence[EncodedPrompt]
@@ -90,6 +96,7 @@ class Sampler:
     seed: int
     autocast: Callable[[], AbstractContextManager] = nullcontext
     writes: bool = True
+    outputs: frozenset[Output] = frozenset({"video"})
 
     def make(self, transformer: nn.Module, *, label: str, facts: dict[str, str], tell: Told) -> list[Sample]:
         """One file for each prompt: FOLDER/NAME_LABEL_INDEX_TIME_SEED.png or .mp4.
@@ -124,7 +131,15 @@ class Sampler:
         prompt, seed = encoded.prompt, self.seed_of(encoded)
         stem = self.folder / f"{self.name}_{label}_{encoded.index:02d}_{time.strftime('%Y%m%d%H%M%S')}_{seed}"
         description = {**describe(prompt, seed=seed), **facts}
-        path = write_frames(stem, self.decode(latents).numpy(), description=description)
+        path = stem
+        if "latent" in self.outputs:
+            path = write_latents(stem, latents, description=description)
+        if self.outputs & {"video", "images"}:
+            frames = self.decode(latents).numpy()
+            if "images" in self.outputs:
+                path = write_pictures(stem, frames, description=description)
+            if "video" in self.outputs:
+                path = write_frames(stem, frames, description=description)
         return Sample(encoded.index, path, seed, prompt)
 
     def seed_of(self, encoded: EncodedPrompt) -> int:
@@ -138,6 +153,14 @@ class Sampler:
             return decode_frames(self.vae, latents)
         finally:
             self.vae.to("cpu")
+
+
+def write_latents(stem: Path, latents: Tensor, *, description: dict[str, str]) -> Path:
+    """STEM_latent.safetensors with the tensor `latent`, scaled, as musubi-tuner's generator writes it."""
+    path = stem.with_name(f"{stem.name}_latent.safetensors")
+    with replaced(path) as temporary:
+        save_file({"latent": (latents * LATENT_SCALE).cpu().contiguous()}, temporary, metadata=description)
+    return path
 
 
 def settings_of(prompt: SamplePrompt) -> SampleSettings:
