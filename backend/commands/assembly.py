@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -14,6 +15,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
 
 from backend.commands.model import compile_model, create_network, load_model, set_up_device
 from backend.commands.records import hyperparameters, model_spec, print_summary, resume_facts, training_record
@@ -48,6 +50,7 @@ from backend.training.trackers import (
     tracker_settings,
 )
 from backend.training.trainer import Trainer
+from backend.training.upload import RemoteState, Repository, Uploader, fetch_state
 
 MINUTES_FOR_SAMPLES = 12 * 60
 """How long processes wait for each other where some of them sample; torch's own 10 minutes are too short for clips."""
@@ -58,6 +61,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
 
     Prints what the training will be. Raises StoppedByUser if a stop is requested meanwhile, and what its parts raise.
     """
+    configuration = _with_fetched_state(configuration, run)
     seed = _seed(configuration)
     data = load_data(configuration, seed=seed, processes=_process_count(), tell=is_first_process())
     _check_optimizer(configuration)
@@ -142,6 +146,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
             metadata=metadata,
             write_state=trainer.save_state,
         )
+        trainer.uploader = _uploader(configuration)
     return trainer
 
 
@@ -342,6 +347,32 @@ def _sample_plan(configuration: Configuration) -> SamplePlan:
     if options.sample_prompts is None:
         return NO_SAMPLES
     return SamplePlan(options.sample_at_first, options.sample_every_n_steps, options.sample_every_n_epochs)
+
+
+def _uploader(configuration: Configuration) -> Uploader | None:
+    options = configuration.huggingface
+    if options.huggingface_repo_id is None:
+        return None
+    repository = Repository(
+        options.huggingface_repo_id,
+        options.huggingface_repo_type,
+        options.huggingface_path_in_repo or "",
+        public=options.huggingface_repo_visibility == "public",
+    )
+    return Uploader(
+        repository, tell=tqdm.write, in_background=options.async_upload, states=options.save_state_to_huggingface
+    )
+
+
+def _with_fetched_state(configuration: Configuration, run: RunFolder) -> Configuration:
+    """The configuration with a state from Hugging Face replaced by its copy in the run's folder, and its seed."""
+    if not configuration.huggingface.resume_from_huggingface:
+        return configuration
+    folder = fetch_state(RemoteState.parse(configuration.saving.resume or ""), run.path / "resumed")
+    seed = configuration.schedule.seed
+    if seed is None:
+        seed = read_state_record(folder).facts.get("seed", zlib.crc32(run.name.encode()))
+    return configuration.changed(resume=str(folder), resume_from_huggingface=False, seed=seed)
 
 
 def _save_plan(configuration: Configuration) -> SavePlan:

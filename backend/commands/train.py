@@ -126,6 +126,8 @@ def _train(configuration: Configuration, run: RunFolder, reporter: Reporter) -> 
     finally:
         if trainer.trackers:
             trainer.trackers.close()
+        if trainer.uploader:
+            trainer.uploader.finish()
 
 
 def run_as_trainer(arguments: list[str]) -> int:

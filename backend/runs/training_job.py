@@ -75,17 +75,24 @@ def complete_configuration(configuration: Configuration, *, run: RunFolder, work
 
     A resumed training has the seed of its state.
     """
-    seed = configuration.schedule.seed
-    if seed is None and configuration.saving.resume:
-        seed = read_state_record(Path(configuration.saving.resume)).facts.get("seed")
     return configuration.changed(
         **{
             "output_dir": str(run.checkpoints),
             "logging_dir": str(workspace.absolute() / "logs"),
             **absolute_paths(configuration),
-            "seed": random.SystemRandom().randrange(2**32) if seed is None else seed,
+            "seed": _seed(configuration),
         }
     )
+
+
+def _seed(configuration: Configuration) -> int | None:
+    """The seed of the training; None where it stands in a state that is still to be fetched."""
+    seed = configuration.schedule.seed
+    if configuration.huggingface.resume_from_huggingface:
+        return seed
+    if seed is None and configuration.saving.resume:
+        seed = read_state_record(Path(configuration.saving.resume)).facts.get("seed")
+    return random.SystemRandom().randrange(2**32) if seed is None else seed
 
 
 def absolute_paths(configuration: Configuration) -> dict[str, Any]:

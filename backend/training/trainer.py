@@ -43,6 +43,7 @@ from backend.training.shares import Processes, Share, shares_of_step
 from backend.training.state import Resumable, save_state
 from backend.training.step import StepResult, optimizer_step
 from backend.training.trackers import Trackers
+from backend.training.upload import Uploader
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Trainer:
     epoch_uniforms: for the micro-batches of an epoch the uniform numbers that their noise levels come from, (B,) each;
     None where each draws its own. exchange: brings the gradients of all processes together where accelerate does not.
     facts: what the training is, kept in its states. start: where to go on.
-    saver, trackers: of the first process only; None in the others. sampler: of the processes that sample, with the
-    prompts that are theirs. sample_plan: the same in all.
+    saver, trackers, uploader: of the first process only; None in the others. sampler: of the processes that sample,
+    with the prompts that are theirs. sample_plan: the same in all.
     """
 
     accelerator: Accelerator
@@ -85,6 +86,7 @@ class Trainer:
     exchange: Callable[[], None] | None = None
     trackers: Trackers | None = None
     saver: Saver | None = None
+    uploader: Uploader | None = None
     sampler: Sampler | None = None
     sample_plan: SamplePlan = NO_SAMPLES
     _step: int = field(default=0, init=False)
@@ -328,6 +330,8 @@ class Trainer:
         for path in self.saver.saved:
             if path not in before:
                 tqdm.write(f"saved {path}")
+                if self.uploader:
+                    self.uploader.add(path)
         self._report(phase="training", files=tuple(str(file) for file in self.saver.saved))
 
     def _set_training(self, training: bool) -> None:
