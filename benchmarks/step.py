@@ -30,7 +30,8 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
-from backend.networks.lora import LoRANetwork, create_lora
+from backend.networks.lora import create_lora
+from backend.networks.network import Network
 from backend.plan.modules import TransformerShape, block_linears
 from backend.plan.selection import select_modules, trained_modules
 from backend.training.optimizers import make_optimizer
@@ -81,7 +82,7 @@ class Case:
     """A model with its LoRA, the inputs of one step, and the optimizer."""
 
     model: HunyuanVideoTransformer
-    network: LoRANetwork
+    network: Network
     inputs: dict[str, Tensor]
     optimizer: torch.optim.Optimizer
     autocast: bool

@@ -25,7 +25,7 @@ def format_plan(plan: Plan) -> str:
             ("Trainable parameters", f"{plan.trainable_parameters:,}"),
             ("LoRA file", format_bytes(plan.file_bytes)),
         ]
-    rows.append(("Scale (alpha / rank)", f"{plan.scale:.4g}"))
+    rows.append(("Scale (alpha / rank)", "of each module" if plan.scale is None else f"{plan.scale:.4g}"))
     if count := plan.dataset:
         rows += [
             ("Dataset", f"{count.images:,} photos · {count.windows:,} windows of clips"),

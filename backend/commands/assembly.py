@@ -25,8 +25,8 @@ from backend.config.configuration import Configuration
 from backend.config.network_args import parse_assignments
 from backend.config.sample_prompts import read_prompts
 from backend.errors import OptionError, StoppedByUser, UserError
-from backend.networks.lora import LoRANetwork
 from backend.networks.metadata import build_metadata
+from backend.networks.network import Network
 from backend.plan.modules import check_in_channels
 from backend.plan.plan import schedule_settings
 from backend.plan.resume import MAY_CHANGE, StateRecord, check_facts, read_state_record
@@ -225,7 +225,7 @@ def _check_optimizer(configuration: Configuration) -> None:
         )
 
 
-def _optimizer(configuration: Configuration, network: LoRANetwork) -> Optimizer:
+def _optimizer(configuration: Configuration, network: Network) -> Optimizer:
     groups = network.parameter_groups(configuration.optimizer.learning_rate, configuration.network.loraplus_lr_ratio)
     arguments = _optimizer_arguments(configuration)
     return make_optimizer(configuration.optimizer.optimizer_type, groups, arguments=arguments)

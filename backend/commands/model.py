@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from itertools import zip_longest
 from pathlib import Path
@@ -10,14 +11,18 @@ import torch
 
 from backend.config.configuration import Configuration
 from backend.config.schema import NetworkOptions
-from backend.errors import ModelFileError, OptionError, Problem
+from backend.errors import OptionError, Problem
 from backend.models.hunyuan_video.checkpoint import load_transformer
 from backend.models.hunyuan_video.compile import compile_blocks
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
-from backend.networks.lora import Dropouts, LoRANetwork, create_lora
-from backend.networks.weights import MergedLoRA, module_sizes, read_lora_weights
-from backend.plan.modules import block_linears
-from backend.plan.selection import ModuleState, lora_name, select_modules, trained_modules
+from backend.networks.adapter import Dropouts
+from backend.networks.kinds import ADAPTERS
+from backend.networks.merge import MergedLoRA
+from backend.networks.network import Network, attach_network
+from backend.networks.weights import read_lora_weights, sizes_of
+from backend.plan.adapters import adapter_sizes
+from backend.plan.modules import LinearModule, block_linears
+from backend.plan.selection import ModuleState, select_modules, trained_modules
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -66,54 +71,35 @@ def compile_model(configuration: Configuration, transformer: HunyuanVideoTransfo
         )
 
 
-def create_network(configuration: Configuration, transformer: HunyuanVideoTransformer, *, seed: int) -> LoRANetwork:
-    """The LoRA on the modules that the patterns select, or the start weights have; its start drawn from the seed."""
-    options = configuration.network
+def create_network(configuration: Configuration, transformer: HunyuanVideoTransformer, *, seed: int) -> Network:
+    """The network on the modules that the patterns select, or the start weights have; its start drawn from the seed."""
+    options, linears = configuration.network, block_linears(transformer.shape)
     weights = read_lora_weights(Path(options.network_weights)) if options.network_weights else {}
     if options.dim_from_weights:
-        sizes = _sizes_by_module(transformer, module_sizes(weights), path=options.network_weights or "")
-        names = list(sizes)
+        sizes = sizes_of(weights, linears)
     else:
-        sizes, names = {}, _selected_modules(options, transformer)
-    network = create_lora(
+        sizes = adapter_sizes(options, _selected_modules(options, linears))
+    network = attach_network(
         transformer,
-        names,
-        rank=options.network_dim,
-        alpha=options.network_alpha,
+        sizes,
+        adapter=ADAPTERS[options.network_module],
         dropouts=Dropouts(options.network_dropout or 0, options.rank_dropout or 0, options.module_dropout or 0),
         generator=torch.Generator().manual_seed(seed),
-        sizes=sizes,
     )
     if weights:
         _print_problems(options.network_weights or "", network.load_state_dict(weights))
     return network
 
 
-def _selected_modules(options: NetworkOptions, transformer: HunyuanVideoTransformer) -> list[str]:
+def _selected_modules(options: NetworkOptions, linears: Sequence[LinearModule]) -> list[LinearModule]:
     decisions = select_modules(
-        block_linears(transformer.shape),
-        exclude_patterns=options.exclude_patterns,
-        include_patterns=options.include_patterns,
+        linears, exclude_patterns=options.exclude_patterns, include_patterns=options.include_patterns
     )
     if options.verbose:
         for decision in decisions:
             mark = "+" if decision.state is ModuleState.TRAINED else "-"
             print(f"{mark} {decision.module.name} ({decision.pattern or 'no pattern'})")
-    return [module.name for module in trained_modules(decisions)]
-
-
-def _sizes_by_module(
-    transformer: HunyuanVideoTransformer, sizes: dict[str, tuple[int, float]], *, path: str
-) -> dict[str, tuple[int, float]]:
-    """Rank and alpha under the transformer's module names, in its order. Raises ModelFileError if one has no place."""
-    names = {lora_name(module.name): module.name for module in block_linears(transformer.shape)}
-    unknown = [name for name in sizes if name not in names]
-    if unknown:
-        raise ModelFileError(
-            f"{path}: {len(unknown)} modules are not in the transformer, for example {unknown[0]}",
-            hint="the file was made for another model, or switch dim_from_weights off",
-        )
-    return {name: sizes[key] for key, name in names.items() if key in sizes}
+    return trained_modules(decisions)
 
 
 def _base_weights(options: NetworkOptions) -> list[tuple[str, float]]:

@@ -30,7 +30,7 @@ def format_plan(plan: Plan) -> str:
     lines = [
         f"modules               {len(plan.trained):,} of {len(plan.decisions):,}",
         f"trainable parameters  {plan.trainable_parameters:,}",
-        f"rank, scale           {plan.rank}, {plan.scale:g}",
+        f"rank, scale           {_or_several(plan.rank)}, {_or_several(plan.scale)}",
         f"LoRA file             {plan.file_bytes / 2**20:,.1f} MiB",
     ]
     if plan.dataset:
@@ -41,3 +41,7 @@ def format_plan(plan: Plan) -> str:
     if plan.steps:
         lines.append(f"steps                 {plan.steps.total_steps:,} in {plan.steps.epochs:,} epochs")
     return "\n".join([*lines, *(f"{problem.severity}: {problem}" for problem in plan.problems)])
+
+
+def _or_several(number: float | None) -> str:
+    return "of each module" if number is None else f"{number:g}"

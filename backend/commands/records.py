@@ -11,8 +11,8 @@ from backend.commands.training_data import TrainingData
 from backend.config.configuration import Configuration
 from backend.config.network_args import format_network_args
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
-from backend.networks.lora import LoRANetwork
 from backend.networks.metadata import ModelSpec, TrainingRecord
+from backend.networks.network import Network
 
 SCHEDULE_FACTS = (
     "lr_scheduler",
@@ -32,6 +32,7 @@ NETWORK_FACTS = (
     "network_module",
     "network_dim",
     "network_alpha",
+    "factor",
     "network_dropout",
     "rank_dropout",
     "module_dropout",
@@ -136,14 +137,16 @@ def resume_facts(configuration: Configuration, data: TrainingData) -> dict[str, 
 
 
 def print_summary(
-    transformer: HunyuanVideoTransformer, network: LoRANetwork, data: TrainingData, configuration: Configuration
+    transformer: HunyuanVideoTransformer, network: Network, data: TrainingData, configuration: Configuration
 ) -> None:
     """What the training will be, in numbers that follow from the options."""
     base = sum(parameter.numel() for parameter in transformer.parameters()) - network.trainable_parameters
     options, steps = configuration.network, data.steps
     print(f"base: {base:,} parameters, {transformer.img_in.proj.weight.dtype}, {configuration.model.dit}")
+    ranks = sorted({layer.rank for layer in network.layers.values()})
+    rank = f"{ranks[0]}" if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}"
     print(
-        f"network: {options.network_module}, {len(network.layers)} modules, rank {options.network_dim}, "
+        f"network: {options.network_module}, {len(network.layers)} modules, rank {rank}, "
         f"{network.trainable_parameters:,} trainable parameters"
     )
     ratio = options.loraplus_lr_ratio

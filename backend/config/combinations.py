@@ -47,6 +47,7 @@ def find_conflicts(groups: Mapping[str, OptionGroup]) -> list[Problem]:
                 problems += _range_problems(group)
             case NetworkOptions():
                 problems += _weights_problems(group)
+                problems += _kind_problems(group)
             case MachineOptions():
                 problems += _machine_problems(group)
             case HuggingFaceOptions():
@@ -156,6 +157,19 @@ def _weights_problems(network: NetworkOptions) -> list[Problem]:
     if multipliers > files:
         message = f"base_weights_multiplier has {multipliers} numbers for {files} files of base_weights"
         problems.append(Problem(message, hint="take the others out", option="base_weights_multiplier"))
+    return problems
+
+
+def _kind_problems(network: NetworkOptions) -> list[Problem]:
+    """What LoHa and LoKr do not have."""
+    problems, kind = [], network.network_module
+    if kind != "networks.lora" and network.loraplus_lr_ratio is not None:
+        message = f"loraplus_lr_ratio is {network.loraplus_lr_ratio:g}, but {kind} has no up matrices"
+        problems.append(Problem(message, hint="leave it empty, or choose networks.lora", option="loraplus_lr_ratio"))
+    if kind != "networks.lora" and network.network_dropout:
+        message = f"network_dropout is {network.network_dropout:g}, but {kind} has nothing between its matrices to drop"
+        hint = "use rank_dropout or module_dropout in its place, or choose networks.lora"
+        problems.append(Problem(message, hint=hint, option="network_dropout"))
     return problems
 
 

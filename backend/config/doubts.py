@@ -12,8 +12,20 @@ _MIN_RATIO_SCHEDULES = ("cosine_with_min_lr", "warmup_stable_decay", "rex")
 
 def find_doubts(configuration: Configuration) -> list[Problem]:
     """A warning for each option without effect, and for those that musubi-tuner understands otherwise."""
-    parts = (_saving, _timesteps, _schedule, _sampling, _hugging_face)
+    parts = (_network, _saving, _timesteps, _schedule, _sampling, _hugging_face)
     return [doubt for part in parts for doubt in part(configuration)]
+
+
+def _network(configuration: Configuration) -> Iterator[Problem]:
+    network = configuration.network
+    if network.factor != -1 and network.network_module != "networks.lokr":
+        yield _without_effect("factor", f"network_module is {network.network_module}", "choose networks.lokr to use it")
+    for name in ("conv_dim", "conv_alpha"):
+        if getattr(network, name) is not None:
+            yield _without_effect(name, "HunyuanVideo has no convolutions where networks are trained")
+    for name in ("exclude_patterns", "include_patterns"):
+        if network.dim_from_weights and getattr(network, name):
+            yield _without_effect(name, "dim_from_weights takes the modules of the start weights")
 
 
 def _saving(configuration: Configuration) -> Iterator[Problem]:

@@ -47,7 +47,9 @@ TimestepSampling = Literal[
     "qinglong_flux",
     "qinglong_qwen",
 ]
-NetworkModule = Annotated[Literal["networks.lora"], BeforeValidator(_short_module_name)]
+NetworkModule = Annotated[
+    Literal["networks.lora", "networks.loha", "networks.lokr"], BeforeValidator(_short_module_name)
+]
 Dtype = Annotated[Literal["float16", "bfloat16", "float32"], BeforeValidator(_full_dtype_name)]
 
 
@@ -139,19 +141,35 @@ class NetworkOptions(OptionGroup):
     """LoRA network"""
 
     network_module: NetworkModule = option("networks.lora", label="Network module")
-    """Kind of network to train."""
+    """Kind of network to train. LoRA: two small matrices for each weight. LoHa: the elementwise product of two LoRAs,
+    which can change a weight in more directions at the same size. LoKr: a Kronecker product, which makes much smaller
+    files."""
 
     network_dim: int = option(32, label="Rank", basic=True, ge=1)
-    """Rank of the LoRA matrices. A higher rank learns more detail and makes a larger file."""
+    """Rank of the matrices. A higher rank learns more detail and makes a larger file. Usual: 16 to 64 for LoRA, 4 to 16
+    for LoHa, which learns about the square of it; a LoKr of a high rank keeps its larger matrix whole."""
 
     network_alpha: float = option(1.0, label="Alpha", basic=True, ge=0)
     """Strength of the learned change: the scale is alpha / rank. 0 means alpha = rank, a scale of 1."""
 
+    factor: int = option(-1, label="LoKr factor", ge=-1, network_arg=True)
+    """Size of the smaller matrix of a LoKr, where it divides that of the weight: a small one such as 8 learns more and
+    makes a larger file. -1: as balanced as can be, the smallest file. Not used by LoRA and LoHa."""
+
+    conv_dim: int | None = option(None, label="Rank for convolutions", ge=1, network_arg=True)
+    """Rank for convolutions. HunyuanVideo has none where networks are trained, so it changes nothing; it is kept for
+    files that go both ways."""
+
+    conv_alpha: float | None = option(None, label="Alpha for convolutions", ge=0, network_arg=True)
+    """Alpha for convolutions; it changes nothing either."""
+
     network_dropout: float | None = option(None, label="Dropout", ge=0, lt=1)
-    """Part of the LoRA's inner values that is dropped at random in each training step. Empty: none."""
+    """Part of the LoRA's inner values that is dropped at random in each training step. Empty: none. Not for LoHa and
+    LoKr."""
 
     rank_dropout: float | None = option(None, label="Rank dropout", ge=0, lt=1, network_arg=True)
-    """Part of the ranks that is dropped at random, for all tokens of an item alike. Empty: none."""
+    """Part of the ranks that is dropped at random, for all tokens of an item alike; of LoHa and LoKr a part of the
+    outputs, for a whole batch alike. Empty: none."""
 
     module_dropout: float | None = option(None, label="Module dropout", ge=0, lt=1, network_arg=True)
     """Chance that a module is left out of a training step. Empty: none is."""
@@ -161,7 +179,8 @@ class NetworkOptions(OptionGroup):
     limit. 1 is a common value."""
 
     loraplus_lr_ratio: float | None = option(None, label="LoRA+ ratio", basic=True, gt=0, network_arg=True)
-    """The up matrices learn this many times faster than the down matrices (LoRA+). Empty: the same rate for both."""
+    """The up matrices learn this many times faster than the down matrices (LoRA+). Empty: the same rate for both. Not
+    for LoHa and LoKr, which have no such matrices."""
 
     exclude_patterns: list[str] = option([], label="Exclude patterns", basic=True, network_arg=True)
     """Regular expressions; modules whose whole name matches one are not trained, unless an include pattern rescues
@@ -172,13 +191,15 @@ class NetworkOptions(OptionGroup):
     only some modules, exclude .* and include those."""
 
     network_weights: str | None = option(None, label="Start weights", path="file")
-    """A LoRA file to start from, in place of an untrained LoRA; its own alpha holds."""
+    """A file to start from, of the kind that is trained, in place of an untrained network; its own alpha holds."""
 
     dim_from_weights: bool = option(False, label="Ranks from the start weights")
-    """Take modules, ranks and alphas from the start weights; the patterns, rank and alpha above are not used."""
+    """Take modules, ranks, alphas and LoKr's factor from the start weights; the patterns, rank, alpha and factor above
+    are not used."""
 
     base_weights: list[str] = option([], label="Merged LoRA files", path="file")
-    """LoRA files that are added to the transformer before training; the new LoRA learns what they lack."""
+    """LoRA, LoHa and LoKr files that are added to the transformer before training; the new network learns what they
+    lack."""
 
     base_weights_multiplier: list[float] = option([], label="Strengths of the merged files")
     """How strongly each of the merged LoRA files is added, one number a file; 1 where none is given."""

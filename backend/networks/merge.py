@@ -1,25 +1,57 @@
-"""Adding a LoRA to the weights it was trained on."""
+"""Adding LoRA, LoHa and LoKr files to the weights that they were trained on."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from backend.errors import Problem
+from backend.networks.kinds import ADAPTERS
+from backend.plan.adapter_files import by_module, kind_of_parts, refuse_errors, sizes_in_file
+from backend.plan.modules import LinearModule
+from backend.plan.selection import lora_name
 
-@torch.no_grad()
-def merge_into(
-    base_weight: Tensor, *, down: Tensor, up: Tensor, alpha: float | None = None, multiplier: float = 1.0
-) -> Tensor:
-    """Change a Linear's weight in place to W + multiplier * alpha / rank * up @ down, and return it.
 
-    base_weight: (out, in). down: (rank, in). up: (out, rank). alpha: None means the rank. The sum is computed in
-    float32 and rounded once to the dtype of base_weight. Raises ValueError if the shapes do not fit together.
+@dataclass(frozen=True)
+class MergedLoRA:
+    """A LoRA, LoHa or LoKr that is added to the weights of a transformer while they are read, at some strength.
+
+    tensors: as `read_lora_weights` gives them.
     """
-    rank = down.shape[0]
-    if up.shape[1] != rank or base_weight.shape != (up.shape[0], down.shape[1]):
-        shapes = f"down {tuple(down.shape)}, up {tuple(up.shape)}, weight {tuple(base_weight.shape)}"
-        raise ValueError(f"the matrices do not fit: {shapes}")
-    scale = multiplier * (alpha or rank) / rank
-    device = base_weight.device
-    product = up.to(device, torch.float32) @ down.to(device, torch.float32)
-    return base_weight.copy_(base_weight.to(torch.float32) + scale * product)
+
+    tensors: Mapping[str, Tensor]
+    multiplier: float
+
+    @torch.no_grad()
+    def __call__(self, module_name: str, weight: Tensor) -> Tensor:
+        """The weight (out, in) of that Linear with the file's change added, a new tensor; itself if there is none.
+
+        The sum is computed in float32 and rounded once to the dtype of the weight. Raises ModelFileError if the shapes
+        do not fit.
+        """
+        parts = self._modules.get(lora_name(module_name), {})
+        kind = kind_of_parts(parts)
+        if kind is None:
+            return weight
+        linear = LinearModule(module_name, in_features=weight.shape[1], out_features=weight.shape[0])
+        shapes = {f"{lora_name(module_name)}.{part}": tuple(tensor.shape) for part, tensor in parts.items()}
+        refuse_errors(sizes_in_file(shapes, [linear])[1])
+        matrices = {part: tensor.to(weight.device, torch.float32) for part, tensor in parts.items()}
+        alpha = matrices.pop("alpha", None)
+        change = ADAPTERS[kind].change(matrices, None if alpha is None else alpha.item())
+        return torch.add(weight.float(), change, alpha=self.multiplier).to(weight.dtype)
+
+    def unused(self, modules: Sequence[LinearModule]) -> list[Problem]:
+        """A warning for parts of the file that belong to none of the modules. Raises ModelFileError if all do."""
+        shapes = {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+        problems = sizes_in_file(shapes, modules)[1]
+        refuse_errors(problems)
+        return problems
+
+    @cached_property
+    def _modules(self) -> dict[str, dict[str, Tensor]]:
+        return by_module(self.tensors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,13 @@ from backend.plan.modules import (
     check_in_channels,
     shape_from_header,
 )
+from backend.plan.network import plan_network
 from backend.plan.output_files import continues_there, existing_outputs
 from backend.plan.resume import read_state_record
-from backend.plan.selection import Decision, ModuleState, lora_name, pattern_problems, select_modules
+from backend.plan.selection import Decision, ModuleState, lora_name
 from backend.plan.sharding import read_sharding
 from backend.plan.steps import StepCount, count_steps
-from backend.plan.weights_header import kind_of_file, read_header, size_of_file
+from backend.plan.weights_header import read_header, size_of_file
 
 PYTORCH_FILE = Problem(
     "the size of the transformer is read when the training starts",
@@ -44,14 +44,15 @@ BYTES_PER_NUMBER = {"float": 4, "fp32": 4, "fp16": 2, "bf16": 2}
 class Plan:
     """What a training would do. decisions: one for each Linear of the blocks, in model order.
 
+    rank, scale: None where they differ between modules, or only the start weights tell. file_bytes: of the tensors.
     learning_rates: steps, from 1, with the rate of each; at most 200 of them, evenly spread. Empty where there are no
     steps yet, and for a schedule of a class of its own, which only torch can tell.
     """
 
     shape: TransformerShape
     decisions: tuple[Decision, ...]
-    rank: int
-    scale: float
+    rank: int | None
+    scale: float | None
     trainable_parameters: int
     file_bytes: int
     dataset: DatasetCount | None
@@ -90,11 +91,9 @@ def make_plan(configuration: Configuration) -> Plan:
     """
     problems: list[Problem] = []
     shape = _shape(configuration.model, problems)
-    decisions = _decisions(configuration, block_linears(shape), problems)
-    network = configuration.network
-    trained = [decision.module for decision in decisions if decision.state is ModuleState.TRAINED]
-    parameters = network.network_dim * sum(module.in_features + module.out_features for module in trained)
-    alpha = network.network_alpha or network.network_dim
+    misfits = "error" if not problems else "warning" if problems == [PYTORCH_FILE] else None
+    network = plan_network(configuration.network, block_linears(shape), misfits=misfits)
+    problems += network.problems
     count = _count_dataset(configuration.dataset.dataset_config, problems)
     must_cache = count is not None and count.missing > 0
     problems += encoder_problems(configuration.model, severity="error" if must_cache else "warning")
@@ -102,7 +101,6 @@ def make_plan(configuration: Configuration) -> Plan:
     problems += _existing_output(configuration)
     problems += _resume_problems(configuration)
     problems += _sharding_problems(configuration.machines.accelerate_config_file)
-    problems += _lora_file_problems(configuration)
     problems += find_doubts(configuration)
     problems += _prompt_problems(configuration.sampling.sample_prompts)
     if not configuration.schedule.lr_scheduler_type:
@@ -111,11 +109,11 @@ def make_plan(configuration: Configuration) -> Plan:
         )
     return Plan(
         shape=shape,
-        decisions=decisions,
-        rank=network.network_dim,
-        scale=alpha / network.network_dim,
-        trainable_parameters=parameters,
-        file_bytes=(parameters + len(trained)) * BYTES_PER_NUMBER[configuration.saving.save_precision],
+        decisions=network.decisions,
+        rank=network.rank,
+        scale=network.scale,
+        trainable_parameters=network.trainable_parameters,
+        file_bytes=network.numbers_in_file * BYTES_PER_NUMBER[configuration.saving.save_precision],
         dataset=count,
         steps=steps,
         learning_rates=_learning_rates(configuration, steps),
@@ -139,22 +137,6 @@ def _shape(model: ModelOptions, problems: list[Problem]) -> TransformerShape:
     except ModelFileError as error:
         problems += [replace(problem, option=problem.option or "dit") for problem in error.problems]
     return TransformerShape.full_size()
-
-
-def _decisions(
-    configuration: Configuration, modules: Sequence[LinearModule], problems: list[Problem]
-) -> tuple[Decision, ...]:
-    """What is decided for each module; with an invalid pattern nothing is."""
-    patterns = {
-        "exclude_patterns": configuration.network.exclude_patterns,
-        "include_patterns": configuration.network.include_patterns,
-    }
-    found = pattern_problems(modules, **patterns)
-    problems += found
-    try:
-        return tuple(select_modules(modules, **patterns))
-    except OptionError:
-        return ()
 
 
 def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> DatasetCount | None:
@@ -240,23 +222,6 @@ def _resume_problems(configuration: Configuration) -> list[Problem]:
     except ModelFileError as error:
         return list(error.problems)
     return []
-
-
-def _lora_file_problems(configuration: Configuration) -> list[Problem]:
-    """What is wrong with the LoRA files that a training starts from, by their headers."""
-    network = configuration.network
-    files = [("network_weights", network.network_weights)] if network.network_weights else []
-    files += [("base_weights", path) for path in network.base_weights]
-    problems = []
-    for name, path in files:
-        try:
-            kind = kind_of_file(read_header(Path(path))[0])
-        except ModelFileError as error:
-            problems += [replace(problem, option=name) for problem in error.problems]
-            continue
-        if kind != "LoRA":
-            problems.append(Problem(f"{path}: a LoRA file is wanted, but this file seems to be: {kind}", option=name))
-    return problems
 
 
 def _steps(configuration: Configuration, count: DatasetCount | None) -> StepCount | None:

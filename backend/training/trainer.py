@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from backend.errors import StoppedByUser, UserError
-from backend.networks.lora import LoRANetwork
+from backend.networks.network import Network
 from backend.plan.resume import StateRecord
 from backend.plan.steps import StepCount
 from backend.runs.status import Reporter
@@ -69,7 +69,7 @@ class Trainer:
 
     accelerator: Accelerator
     transformer: nn.Module
-    network: LoRANetwork
+    network: Network
     optimizer: Optimizer
     scheduler: LRScheduler
     epoch_batches: Callable[[int, Sequence[int]], Iterator[TrainingBatch]]

@@ -237,10 +237,11 @@ def test_a_training_starts_from_a_lora_with_its_own_ranks_and_another_merged(fin
 
 def test_start_weights_of_another_rank_name_both_ways_out(finished, project):
     start = finished.checkpoints / "küche 1.safetensors"
-    assert project.train("--network_weights", str(start), "--network_dim", "3").returncode == 2
-    message = project.newest_run().status().message
-    assert "the LoRA file has rank 2, but network_dim is 3" in message
-    assert "set network_dim to 2, or switch dim_from_weights on" in message
+    before = project.newest_run().path
+    done = project.train("--network_weights", str(start), "--network_dim", "3")
+    assert done.returncode == 2 and project.newest_run().path == before
+    assert "the LoRA file has rank 2, but network_dim is 3" in done.stderr
+    assert "set network_dim to 2, or switch dim_from_weights on" in done.stderr
 
 
 def test_files_of_an_earlier_training_are_overwritten_only_when_asked(project, tmp_path):

@@ -54,6 +54,8 @@ _BY_NAME = {
     "sample_prompts": st.none(),  # needs three models
     "huggingface_repo_id": st.sampled_from([None, "ada/my-loras"]),
     "resume_from_huggingface": st.just(False),  # needs resume
+    "network_module": st.just("networks.lora"),  # the others have no LoRA+ and no dropout of single numbers
+    "factor": st.integers(-1, 10**6),
     "network_dropout": st.none() | st.floats(0, 1, exclude_max=True),
     "loraplus_lr_ratio": st.none() | st.floats(1e-6, 1e6),
 }

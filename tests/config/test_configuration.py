@@ -27,6 +27,13 @@ def test_values_hold_every_option_and_make_the_same_configuration_again():
     assert Configuration.from_values(values) == configuration
 
 
+def test_a_dropout_of_zero_goes_with_every_kind_of_network():
+    assert (
+        Configuration.from_values({"network_module": "networks.loha", "network_dropout": 0}).network.network_dropout
+        == 0
+    )
+
+
 def test_zero_false_and_an_empty_list_are_kept():
     configuration = Configuration.from_values({"max_grad_norm": 0, "network_alpha": 0, "optimizer_args": []})
     assert configuration.optimizer.max_grad_norm == 0
@@ -66,6 +73,12 @@ def test_network_args_are_taken_apart():
     assert configuration.network.loraplus_lr_ratio == 4
     assert configuration.network.exclude_patterns == [".*=.*"]
     assert configuration.network.verbose is True
+
+
+@pytest.mark.parametrize("kind", ["networks.lora", "networks.loha", "networks.lokr"])
+def test_a_network_module_may_have_the_name_of_the_reference_before_it(kind):
+    for written in (kind, f"musubi_tuner.{kind}"):
+        assert Configuration.from_values({"network_module": written}).network.network_module == kind
 
 
 def test_an_option_given_by_itself_wins_over_network_args():
@@ -162,6 +175,21 @@ def test_an_option_given_by_itself_wins_over_network_args():
         (
             {"base_weights": ["a.safetensors"], "base_weights_multiplier": [1, 0.5]},
             "base_weights_multiplier has 2 numbers for 1 files of base_weights (take the others out)",
+        ),
+        (
+            {"network_module": "networks.dora"},
+            "Network module (network_module) is 'networks.dora' (wanted one of networks.lora, networks.loha, "
+            "networks.lokr)",
+        ),
+        ({"factor": -2}, "LoKr factor (factor) is -2 (wanted a whole number, at least -1)"),
+        (
+            {"network_module": "networks.loha", "network_args": ["loraplus_lr_ratio=4"]},
+            "loraplus_lr_ratio is 4, but networks.loha has no up matrices (leave it empty, or choose networks.lora)",
+        ),
+        (
+            {"network_module": "networks.lokr", "network_dropout": 0.1},
+            "network_dropout is 0.1, but networks.lokr has nothing between its matrices to drop (use rank_dropout or "
+            "module_dropout in its place, or choose networks.lora)",
         ),
         (
             {"num_machines": 2, "num_processes": 2, "machine_rank": 2, "main_process_ip": "10.0.0.1", "seed": 1},

@@ -17,6 +17,14 @@ def test_the_defaults_leave_no_doubts():
 @pytest.mark.parametrize(
     ("values", "option", "text"),
     [
+        ({"factor": 8}, "factor", "network_module is networks.lora (choose networks.lokr to use it)"),
+        ({"conv_dim": 4}, "conv_dim", "HunyuanVideo has no convolutions where networks are trained"),
+        ({"conv_alpha": 0}, "conv_alpha", "HunyuanVideo has no convolutions where networks are trained"),
+        (
+            {"dim_from_weights": True, "network_weights": "a.safetensors", "include_patterns": [".*"]},
+            "include_patterns",
+            "dim_from_weights takes the modules of the start weights",
+        ),
         ({"save_last_n_steps": 30}, "save_last_n_steps", "save_every_n_steps is not given"),
         (
             {"save_last_n_epochs_state": 2, "save_every_n_epochs": 1},
@@ -56,6 +64,8 @@ def test_an_option_without_effect_is_named_with_the_reason(values, option, text)
 @pytest.mark.parametrize(
     "values",
     [
+        {"factor": 8, "network_module": "networks.lokr"},
+        {"dim_from_weights": True, "network_weights": "a.safetensors"},
         {"save_last_n_steps": 30, "save_every_n_steps": 10},
         {"discrete_flow_shift": 7, "timestep_sampling": "shift"},
         {"min_timestep": 0, "max_timestep": 1000},

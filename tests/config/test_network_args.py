@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from backend.config.configuration import Configuration
 from backend.config.network_args import format_network_args, parse_assignments, parse_network_args
 from backend.errors import OptionError
 
@@ -38,8 +39,15 @@ def test_the_strings_look_like_those_that_people_write_by_hand():
     ]
 
 
+def test_numbers_of_lokr_and_convolutions_go_both_ways():
+    strings = ["factor=8", "conv_dim=4", "conv_alpha=1", "rank_dropout=0.1"]
+    network = Configuration.from_values({"network_module": "networks.lokr", "network_args": strings}).network
+    assert (network.factor, network.conv_dim, network.conv_alpha, network.rank_dropout) == (8, 4, 1.0, 0.1)
+    assert format_network_args(network.model_dump()) == strings
+
+
 def test_defaults_are_left_out():
-    values = {"loraplus_lr_ratio": None, "exclude_patterns": [], "include_patterns": [], "verbose": False}
+    values = {"loraplus_lr_ratio": None, "exclude_patterns": [], "verbose": False, "factor": -1, "conv_dim": None}
     assert format_network_args(values) == []
 
 
@@ -49,9 +57,9 @@ def test_defaults_are_left_out():
         ("loraplus_lr_ratio", "network_args: 'loraplus_lr_ratio' has no name before an = (wanted name=value)"),
         ("=4", "network_args: '=4' has no name before an = (wanted name=value)"),
         (
-            "conv_dim=4",
-            "network_args: conv_dim is not known (known are rank_dropout, module_dropout, loraplus_lr_ratio, "
-            "exclude_patterns, include_patterns, verbose)",
+            "algo=loha",
+            "network_args: algo is not known (known are factor, conv_dim, conv_alpha, rank_dropout, module_dropout, "
+            "loraplus_lr_ratio, exclude_patterns, include_patterns, verbose)",
         ),
         (
             "exclude_patterns=.*single.*",

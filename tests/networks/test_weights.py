@@ -1,4 +1,4 @@
-"""LoRA files as start or base weights: both ways of naming, sizes of modules, merging."""
+"""Files as start or base weights: both ways of naming, sizes of modules, merging."""
 
 from pathlib import Path
 
@@ -8,29 +8,51 @@ from safetensors.torch import load_file, save_file
 
 from backend.errors import ModelFileError
 from backend.models.hunyuan_video.checkpoint import load_transformer
-from backend.networks.lora import create_lora
-from backend.networks.weights import MergedLoRA, module_sizes, read_lora_weights
+from backend.networks.kinds import ADAPTERS
+from backend.networks.lora import LoRALinear
+from backend.networks.merge import MergedLoRA
+from backend.networks.network import attach_network
+from backend.networks.weights import read_lora_weights, sizes_of
+from backend.plan.adapter_files import by_module
+from backend.plan.adapters import adapter_size
 from backend.plan.modules import block_linears
 from tests.networks.test_lora import largest_error, part, predict
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
-def product(tensors, module):
-    rank, alpha = module_sizes(tensors)[module]
-    return tensors[f"{module}.lora_up.weight"] @ tensors[f"{module}.lora_down.weight"] * (alpha / rank)
+def changes(tensors):
+    """The change of the weight that each module of a LoRA file makes, by name."""
+    return {
+        module: LoRALinear.change(parts, parts["alpha"].item() if "alpha" in parts else None)
+        for module, parts in by_module(tensors).items()
+    }
 
 
 def test_both_ways_of_naming_give_the_same_change_of_the_weights():
-    native = read_lora_weights(GOLDEN / "lora_default.safetensors")
-    other = read_lora_weights(GOLDEN / "lora_other.safetensors")
-    assert module_sizes(native).keys() == module_sizes(other).keys()
-    for module in module_sizes(native):
-        assert largest_error(product(other, module), product(native, module)) < 1e-6
+    native = changes(read_lora_weights(GOLDEN / "lora_default.safetensors"))
+    other = changes(read_lora_weights(GOLDEN / "lora_other.safetensors"))
+    assert native.keys() == other.keys()
+    for module in native:
+        assert largest_error(other[module], native[module]) < 1e-6
 
 
-def test_a_missing_alpha_is_the_rank():
-    assert set(module_sizes(read_lora_weights(GOLDEN / "lora_other.safetensors")).values()) == {(4, 4.0)}
+def test_loha_and_lokr_files_are_named_both_ways_too(tmp_path):
+    for number, parts in enumerate((("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"), ("lokr_w1", "lokr_w2"))):
+        for prefix in (
+            "diffusion_model.single_blocks.1.modulation.linear",
+            "lora_unet_single_blocks_1_modulation_linear",
+        ):
+            path = tmp_path / f"{number}.safetensors"
+            save_file({f"{prefix}.{part}": torch.ones(2, 2) for part in (*parts, "alpha")}, path)
+            expected = {f"lora_unet_single_blocks_1_modulation_linear.{part}" for part in (*parts, "alpha")}
+            assert read_lora_weights(path).keys() == expected
+
+
+def test_a_missing_alpha_is_the_rank(transformer):
+    file = read_lora_weights(GOLDEN / "lora_other.safetensors")
+    sizes = sizes_of(file, block_linears(transformer.shape))
+    assert {(size.rank, size.alpha) for size in sizes.values()} == {(4, 4.0)}
 
 
 @pytest.mark.parametrize("strengths", [(1.0,), (0.5, 0.5)])
@@ -48,31 +70,44 @@ def test_a_merged_lora_predicts_what_an_attached_one_does(strengths):
         assert largest_error(predict(transformer, golden), golden["lora_out"]) < 1e-5
 
 
-def test_modules_may_have_ranks_of_their_own(transformer, module_names):
-    sizes = {name: (2 + index % 3, 1.0) for index, name in enumerate(module_names)}
-    network = create_lora(transformer, module_names, rank=8, alpha=8.0, sizes=sizes)
-    assert [layer.rank for layer in network.layers.values()] == [rank for rank, _ in sizes.values()]
-    assert {layer.scale * layer.rank for layer in network.layers.values()} == {1.0}
+@pytest.mark.parametrize("kind", sorted(ADAPTERS))
+def test_sizes_ranks_alphas_and_factors_come_from_the_file(transformer, module_names, kind):
+    """Each module of another size: ranks 2, 3, 4 and alphas 1, 2, 3 in turn, factors 4 and balanced, whole or not."""
+    linears = [linear for linear in block_linears(transformer.shape) if linear.name in module_names]
+    sizes = {
+        linear.name: adapter_size(
+            kind, linear, rank=(2 + index % 3) * (1 + 99 * (index % 5 == 0)), alpha=1 + index % 3,
+            factor=(4, -1)[index % 2],
+        )
+        for index, linear in enumerate(linears)
+    }  # fmt: skip
+    original = attach_network(transformer, sizes, adapter=ADAPTERS[kind], generator=torch.Generator().manual_seed(1))
+    for parameter in original.parameters():
+        torch.nn.init.normal_(parameter)
+    file = {name: tensor.clone() for name, tensor in original.state_dict().items()}
+
+    found = sizes_of(file, linears)
+    assert {name: size.shapes for name, size in found.items()} == {name: size.shapes for name, size in sizes.items()}
+    fresh = load_transformer(GOLDEN / "dit_model.safetensors", dtype=torch.float32)
+    again = attach_network(fresh, found, adapter=ADAPTERS[kind])
+    assert again.load_state_dict(file) == []
+    assert [layer.scale for layer in again.layers.values()] == [layer.scale for layer in original.layers.values()]
+    assert all(torch.equal(tensor, file[name]) for name, tensor in again.state_dict().items())
+    golden = load_file(GOLDEN / "dit_img1.safetensors")
+    with torch.no_grad():
+        assert torch.equal(predict(fresh, golden), predict(transformer, golden))
 
 
-def test_a_lora_for_another_model_is_told(transformer):
-    modules = block_linears(transformer.shape)
-    lora = part(load_file(GOLDEN / "dit_b1.safetensors"), "lora.")
-    assert MergedLoRA(lora, 1.0).unused(modules) == []
-    odd = {"lora_unet_blocks_7_q.lora_down.weight": torch.zeros(2, 4)}
-    (problem,) = MergedLoRA({**lora, **odd}, 1.0).unused(modules)
-    assert problem.severity == "warning" and "lora_unet_blocks_7_q" in problem.message
+def test_a_file_of_nothing_but_other_modules_has_no_sizes(transformer):
+    file = {"lora_unet_blocks_7_q.lora_down.weight": torch.zeros(2, 4)}
     with pytest.raises(ModelFileError, match="none of the LoRA's 1 modules is in the transformer"):
-        MergedLoRA(odd, 1.0).unused(modules)
-    wide = {name: torch.zeros(3, 3) if "lora_up" in name else tensor for name, tensor in lora.items()}
-    with pytest.raises(ModelFileError, match="the matrices do not fit"):
-        MergedLoRA(wide, 1.0)("double_blocks.0.img_attn_qkv", torch.zeros(192, 64))
+        sizes_of(file, block_linears(transformer.shape))
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("lora_unet_double_blocks_0_img_mod_linear.hada_w1_a", "is no part of a LoRA"),
+        ("lora_unet_double_blocks_0_img_mod_linear.lokr_w1_a", "is no part of a LoRA, LoHa or LoKr"),
         ("text_model.lora_A.weight", "a tensor is called text_model.lora_A.weight"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.commands.plan import format_plan
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
 from backend.dataset.expected import expected_items
@@ -85,6 +86,19 @@ def test_an_alpha_of_0_means_a_scale_of_1():
     assert plan_of(network_dim=16, network_alpha=0).scale == 1
 
 
+@pytest.mark.parametrize(("kind", "count"), [("networks.loha", 235_929_600), ("networks.lokr", 2_524_160)])
+def test_the_kind_of_network_decides_how_much_is_trained(kind, count):
+    plan = plan_of(network_module=kind, network_dim=32)
+    assert plan.trainable_parameters == count
+    assert plan.file_bytes == 4 * (count + 240)  # an alpha for each module
+
+
+def test_ranks_and_scales_that_differ_are_told_as_such():
+    plan = plan_of(dit=SMALL_MODEL, network_module="networks.lokr", network_dim=5)
+    assert plan.scale is None and plan.record()["scale"] is None
+    assert "rank, scale           5, of each module" in format_plan(plan)
+
+
 def test_the_size_of_the_file_follows_from_the_precision():
     assert plan_of(save_precision="fp32").file_bytes == 2 * plan_of(save_precision="bf16").file_bytes
 
@@ -122,10 +136,17 @@ def test_a_warm_up_longer_than_the_training_is_a_problem(dataset_file):
 
 @pytest.mark.parametrize("option", ["network_weights", "base_weights"])
 def test_lora_files_to_start_from_are_looked_at_before_the_start(tmp_path, option):
-    def problems(path):
-        return messages_for(plan_of(**{option: str(path) if option == "network_weights" else [str(path)]}), option)
+    def problems(path, **values):
+        named = {option: str(path) if option == "network_weights" else [str(path)]}
+        return messages_for(plan_of(**named, **values), option)
 
-    assert problems(GOLDEN / "lora_default.safetensors") == []
+    lora = GOLDEN / "lora_default.safetensors"
+    pattern = r".*_blocks\.0\.(img_mod|modulation)\.linear"
+    assert problems(lora, dit=SMALL_MODEL, network_dim=4, include_patterns=[pattern]) == []
+    assert problems(lora) == []  # without a transformer there is nothing it could not fit
+    (tmp_path / "full.pt").write_bytes(b"some bytes")
+    doubts = plan_of(dit=str(tmp_path / "full.pt"), base_weights=[str(lora)]).problems
+    assert any("is wanted" in doubt.message and doubt.severity == "warning" for doubt in doubts)
     (message,) = problems(SMALL_MODEL)
     assert "a LoRA file is wanted, but this file seems to be: HunyuanVideo transformer" in message
     (message,) = problems(tmp_path / "none.safetensors")
