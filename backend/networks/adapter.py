@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class Dropouts:
 NO_DROPOUT = Dropouts()
 
 
-class Adapter(nn.Module):
+class Adapter(nn.Module, ABC):
     """A frozen Linear with a trainable addition: base(x) + delta(x), in the dtype of the base's output.
 
     x: (..., in_features). The names of the trained matrices are the endings of their names in a file. They are float32,
@@ -62,9 +63,9 @@ class Adapter(nn.Module):
         return cls(base, rank=size.rank, alpha=size.alpha, dropouts=dropouts, generator=generator)
 
     @staticmethod
+    @abstractmethod
     def change(parts: Mapping[str, Tensor], alpha: float | None) -> Tensor:
         """The change of the weight, (out, in), that these matrices make. alpha: None or 0 means the rank."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         base_out = self.base(x)
@@ -72,13 +73,13 @@ class Adapter(nn.Module):
             return base_out
         return (base_out + self.delta(x)).to(base_out.dtype)
 
+    @abstractmethod
     def delta(self, x: Tensor) -> Tensor:
         """What is added to the base's output, (..., out_features)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def weight_norm(self) -> Tensor:
         """The Frobenius norm of the change of the weight."""
-        raise NotImplementedError
 
     def shrink(self, ratio: float) -> None:
         """Multiply the change of the weight, half of it in each of two matrices."""

@@ -46,18 +46,14 @@ class LoRALinear(Adapter):
         rank = parts["lora_down.weight"].shape[0]
         return parts["lora_up.weight"] @ parts["lora_down.weight"] * ((alpha or rank) / rank)
 
-    def forward(self, x: Tensor) -> Tensor:
-        base_out = self.base(x)
-        if self.training and self.dropouts.module and torch.rand(()).item() < self.dropouts.module:
-            return base_out
+    def delta(self, x: Tensor) -> Tensor:
         if not torch.is_autocast_enabled(x.device.type):
             x = x.to(self.lora_down.weight.dtype)
         inner = self.lora_down(x)
         if self.training:
             inner = self._dropped(inner)
         # Scaling between the matrices touches rank numbers a token instead of out_features.
-        delta = self.lora_up(inner * self.scale)
-        return (base_out + delta).to(base_out.dtype)
+        return self.lora_up(inner * self.scale)
 
     def _dropped(self, inner: Tensor) -> Tensor:
         """The numbers between the matrices, (B, ..., rank), some of them zero and the others larger for it."""

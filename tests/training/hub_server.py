@@ -65,9 +65,8 @@ class Hub:
                         entry = json.loads(line)
                         if entry["key"] == "file":
                             hub.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
-                    self._answer(
-                        {"commitUrl": f"{hub.address}/ada/loras/commit/{REVISION}", "commitOid": REVISION, "hookOutput": ""}
-                    )
+                    address = f"{hub.address}/ada/loras/commit/{REVISION}"
+                    self._answer({"commitUrl": address, "commitOid": REVISION, "hookOutput": ""})
                 else:
                     self._answer({"error": f"no call {path}"}, status=404)
 
