@@ -16,6 +16,7 @@ from backend.config.combinations import find_conflicts
 from backend.config.network_args import parse_network_args
 from backend.config.options import Option, OptionGroup, describe
 from backend.config.reference_options import (
+    CANNOT_BE_USED,
     ENVIRONMENT_VARIABLES,
     MUSUBI_TUNER_OPTIONS,
     OF_OTHER_MODELS,
@@ -144,6 +145,9 @@ def unknown_option(name: str, *, place: str = "") -> Problem:
     if name in ENVIRONMENT_VARIABLES:
         hint = f"set the environment variable {ENVIRONMENT_VARIABLES[name]} in its place"
         return Problem(f"{where}{name} is a secret, which has no place in files and commands", hint=hint, option=name)
+    if name in CANNOT_BE_USED:
+        reason, hint = CANNOT_BE_USED[name]
+        return Problem(f"{where}{name} cannot be used: {reason}", hint=hint, option=name)
     if name in MUSUBI_TUNER_OPTIONS:
         return Problem(
             f"{where}{name} is an option of musubi-tuner that LoRA Loom does not act on yet",

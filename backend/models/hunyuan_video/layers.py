@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from backend.models.hunyuan_video.attention import attention
+from backend.models.hunyuan_video.attention import Kernel, attention, sdpa
 
 NORM_EPS = 1e-6
 ROPE_THETA = 256.0
@@ -214,6 +214,7 @@ class DoubleBlock(nn.Module):
 
     def __init__(self, hidden_size: int, heads: int, mlp_hidden: int) -> None:
         super().__init__()
+        self.kernel: Kernel = sdpa
         self.heads = heads
         head_dim = hidden_size // heads
 
@@ -244,7 +245,7 @@ class DoubleBlock(nn.Module):
         k = torch.cat((self.img_attn_k_norm(img_k), self.txt_attn_k_norm(txt_k)), dim=1)
         v = torch.cat((img_v, txt_v), dim=1)
 
-        attended = attention(rotate(q, rope), rotate(k, rope), v, lengths)
+        attended = attention(rotate(q, rope), rotate(k, rope), v, lengths, kernel=self.kernel)
         img_attended, txt_attended = attended.split((img.shape[1], txt.shape[1]), dim=1)
 
         img = img + img_gate1 * self.img_attn_proj(img_attended)
@@ -259,6 +260,7 @@ class SingleBlock(nn.Module):
 
     def __init__(self, hidden_size: int, heads: int, mlp_hidden: int) -> None:
         super().__init__()
+        self.kernel: Kernel = sdpa
         self.heads = heads
         self.widths = (3 * hidden_size, mlp_hidden)
         self.linear1 = nn.Linear(hidden_size, 3 * hidden_size + mlp_hidden)
@@ -272,7 +274,7 @@ class SingleBlock(nn.Module):
         shift, scale, gate = self.modulation(vec)
         qkv, mlp = self.linear1(modulated_norm(x, shift, scale)).split(self.widths, dim=-1)
         q, k, v = split_heads(qkv, self.heads)
-        attended = attention(rotate(self.q_norm(q), rope), rotate(self.k_norm(k), rope), v, lengths)
+        attended = attention(rotate(self.q_norm(q), rope), rotate(self.k_norm(k), rope), v, lengths, kernel=self.kernel)
         return x + gate * self.linear2(torch.cat((attended, F.gelu(mlp, approximate="tanh")), dim=-1))
 
 
