@@ -15,7 +15,8 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGr
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from backend.commands.model import compile_model, create_network, load_model, set_up_device
+from backend.commands.device import check_device, set_up_device, training_device
+from backend.commands.model import compile_model, create_network, load_model
 from backend.commands.records import hyperparameters, model_spec, print_summary, resume_facts, training_record
 from backend.commands.training_data import TrainingData, load_data
 from backend.config.configuration import Configuration
@@ -52,6 +53,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     seed = _seed(configuration)
     data = load_data(configuration, seed=seed, processes=_process_count(), tell=is_first_process())
     _check_optimizer(configuration)
+    check_device(configuration, training_device(_process_count()))
     facts, start = resume_facts(configuration, data), _start(configuration, data)
     trackers = _tracker_settings(configuration)
     log_folder = _log_folder(configuration) if is_first_process() else None

@@ -8,48 +8,50 @@ from pathlib import Path
 
 import torch
 
+from backend.commands.device import attention_kernel
 from backend.config.configuration import Configuration
-from backend.config.schema import NetworkOptions
+from backend.config.schema import MemoryOptions, NetworkOptions
 from backend.errors import ModelFileError, OptionError, Problem
+from backend.models.copy_stream import CopyStream
 from backend.models.hunyuan_video.checkpoint import load_transformer
 from backend.models.hunyuan_video.compile import compile_blocks
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
 from backend.networks.lora import Dropouts, LoRANetwork, create_lora
 from backend.networks.weights import MergedLoRA, module_sizes, read_lora_weights
+from backend.plan.block_swap import BlockSwap
 from backend.plan.modules import block_linears
 from backend.plan.selection import ModuleState, lora_name, select_modules, trained_modules
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+COMPUTED_IN = {"no": "float32", "fp16": "float16", "bf16": "bfloat16"}
+"""The dtype that each mixed precision computes in; weights in it need not be converted for each product."""
 
 
 def load_model(configuration: Configuration, *, device: torch.device) -> HunyuanVideoTransformer:
-    """The frozen transformer on its device, in the dtype that the options ask for, with base_weights merged."""
+    """The frozen transformer on its device, in the dtype that the options ask for, with base_weights merged.
+
+    What the options swap, or keep between the passes, lies in CPU memory.
+    """
     if configuration.model.dit is None:
         raise OptionError("no transformer is chosen", hint="name its weights file", option="dit")
     memory = configuration.memory
-    default = "float32" if memory.mixed_precision == "no" else "bfloat16"
     merges = [_read_merge(path, strength) for path, strength in _base_weights(configuration.network)]
     transformer = load_transformer(
         Path(configuration.model.dit),
         device=device,
-        dtype=DTYPES[configuration.model.dit_dtype or default],
+        dtype=DTYPES[configuration.model.dit_dtype or COMPUTED_IN[memory.mixed_precision]],
         merge=lambda name, weight: reduce(lambda so_far, merge: merge(name, so_far), merges, weight),
         float8="scaled" if memory.fp8_scaled else "plain" if memory.fp8_base else None,
+        swap=_block_swap(memory),
     )
     for (path, strength), merge in zip(_base_weights(configuration.network), merges, strict=True):
         _print_problems(path, merge.unused(block_linears(transformer.shape)))
         print(f"merged {path}, strength {strength:g}")
     transformer.gradient_checkpointing = memory.gradient_checkpointing
+    if memory.gradient_checkpointing_cpu_offload:
+        transformer.input_copies = CopyStream(device)
+    transformer.use_attention(attention_kernel(memory))
     return transformer
-
-
-def set_up_device(configuration: Configuration) -> None:
-    """What the options say of CUDA's arithmetic."""
-    if configuration.memory.cuda_allow_tf32:
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-    if configuration.memory.cuda_cudnn_benchmark:
-        torch.backends.cudnn.benchmark = True
 
 
 def compile_model(configuration: Configuration, transformer: HunyuanVideoTransformer) -> None:
@@ -87,6 +89,17 @@ def create_network(configuration: Configuration, transformer: HunyuanVideoTransf
     if weights:
         _print_problems(options.network_weights or "", network.load_state_dict(weights))
     return network
+
+
+def _block_swap(memory: MemoryOptions) -> BlockSwap | None:
+    if not memory.blocks_to_swap:
+        return None
+    return BlockSwap(
+        memory.blocks_to_swap,
+        slots=memory.block_swap_ring_size,
+        pinned=memory.use_pinned_memory_for_block_swap,
+        embedders=memory.img_in_txt_in_offloading,
+    )
 
 
 def _selected_modules(options: NetworkOptions, transformer: HunyuanVideoTransformer) -> list[str]:

@@ -103,7 +103,7 @@ class ModelOptions(OptionGroup):
     """The CLIP-L text model, a folder or a .safetensors file with its tokenizer beside it; needed to cache text."""
 
     dit_dtype: Dtype | None = option(None, label="Transformer dtype")
-    """Type in which the frozen transformer is held. Empty: float32 without mixed precision, else bfloat16."""
+    """Type in which the frozen transformer is held. Empty: the one that mixed precision computes in."""
 
     vae_dtype: Dtype = option("float16", label="VAE dtype")
     """Type in which the VAE runs, and type of the cached latents. On a CPU float32 is much faster."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from backend.models.copy_stream import CopyStream, Mark
 
 
+# torch 2.13 fails where it traces checkpoint() for sizes that change; what checkpoint() calls is still compiled.
+@torch.compiler.disable(recursive=False)
 def run_checkpointed(
     compute: Callable[..., Any], tokens: tuple[Tensor, ...], *rest: Any, copies: CopyStream | None = None
 ) -> Any:
