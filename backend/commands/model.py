@@ -42,16 +42,33 @@ def load_model(configuration: Configuration, *, device: torch.device) -> Hunyuan
         dtype=DTYPES[configuration.model.dit_dtype or COMPUTED_IN[memory.mixed_precision]],
         merge=lambda name, weight: reduce(lambda so_far, merge: merge(name, so_far), merges, weight),
         float8="scaled" if memory.fp8_scaled else "plain" if memory.fp8_base else None,
-        swap=_block_swap(memory),
+        swap=block_swap(memory),
     )
     for (path, strength), merge in zip(_base_weights(configuration.network), merges, strict=True):
         _print_problems(path, merge.unused(block_linears(transformer.shape)))
         print(f"merged {path}, strength {strength:g}")
+    apply_memory_options(memory, transformer, device=device)
+    return transformer
+
+
+def apply_memory_options(memory: MemoryOptions, transformer: HunyuanVideoTransformer, *, device: torch.device) -> None:
+    """Set what a loaded transformer keeps between the passes, and how it attends."""
     transformer.gradient_checkpointing = memory.gradient_checkpointing
     if memory.gradient_checkpointing_cpu_offload:
         transformer.input_copies = CopyStream(device)
     transformer.use_attention(attention_kernel(memory))
-    return transformer
+
+
+def block_swap(memory: MemoryOptions) -> BlockSwap | None:
+    """What the options keep in CPU memory, None for nothing."""
+    if not memory.blocks_to_swap:
+        return None
+    return BlockSwap(
+        memory.blocks_to_swap,
+        slots=memory.block_swap_ring_size,
+        pinned=memory.use_pinned_memory_for_block_swap,
+        embedders=memory.img_in_txt_in_offloading,
+    )
 
 
 def compile_model(configuration: Configuration, transformer: HunyuanVideoTransformer) -> None:
@@ -89,17 +106,6 @@ def create_network(configuration: Configuration, transformer: HunyuanVideoTransf
     if weights:
         _print_problems(options.network_weights or "", network.load_state_dict(weights))
     return network
-
-
-def _block_swap(memory: MemoryOptions) -> BlockSwap | None:
-    if not memory.blocks_to_swap:
-        return None
-    return BlockSwap(
-        memory.blocks_to_swap,
-        slots=memory.block_swap_ring_size,
-        pinned=memory.use_pinned_memory_for_block_swap,
-        embedders=memory.img_in_txt_in_offloading,
-    )
 
 
 def _selected_modules(options: NetworkOptions, transformer: HunyuanVideoTransformer) -> list[str]:

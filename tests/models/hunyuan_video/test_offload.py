@@ -6,8 +6,10 @@ from itertools import islice
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from backend.models.copy_stream import CopyStream
 from backend.models.hunyuan_video.checkpoint import load_transformer
@@ -50,6 +52,29 @@ class CountedCopies(CopyStream):
     def copy(self, target, source, *, after):
         self.count += 1
         return super().copy(target, source, after=after)
+
+
+class Timeline(CopyStream):
+    """Counts what was queued for computing, and sees that nothing is overwritten that is still used."""
+
+    def __init__(self):
+        super().__init__(torch.device("cpu"))
+        self.now, self.last_use, self.waited = 0, {}, []
+
+    def compute_with(self, module):
+        self.now += 1
+        self.last_use[module.weight.untyped_storage().data_ptr()] = self.now
+
+    def mark(self):
+        return self.now
+
+    def copy(self, target, source, *, after):
+        assert self.last_use.get(target.untyped_storage().data_ptr(), 0) <= (after or 0)
+        self.waited.append(after == self.now)
+        super().copy(target, source, after=after)
+
+    def wait(self, mark):
+        assert mark is None
 
 
 @pytest.fixture(autouse=True)
@@ -212,6 +237,26 @@ def test_a_loaded_model_has_its_swapped_parts_in_cpu_memory(weights_file):
         assert all_equal(kept, [tensor for name in part for tensor in expected.get_submodule(name).parameters()])
 
 
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_a_slot_is_overwritten_after_its_last_use_and_while_another_is_used(slots):
+    linears = [nn.Linear(4, 4).requires_grad_(False) for _ in range(5)]
+    time = Timeline()
+    ring = WeightRing([[linear] for linear in linears], slots=slots, copies=time)
+    for _ in range(3):
+        with ring.forward_pass():
+            for linear in linears:
+                with ring.visit(linear, again=linear is not linears[0]):
+                    time.compute_with(linear)
+        for linear in reversed(linears[1:]):
+            with ring.visit(linear):
+                time.compute_with(linear)  # again
+            time.compute_with(linear)  # backward
+    if slots > 1:
+        assert not any(time.waited[slots:])  # a copy waits for what was computed before the current part alone
+    else:
+        assert all(time.waited[1:])
+
+
 def test_trained_weights_are_not_swapped(model):
     add_network(model)
     with pytest.raises(ValueError, match="weights that are trained cannot lie in CPU memory"):
@@ -234,3 +279,20 @@ def test_parts_of_different_sizes_share_the_slots():
         with ring.visit(large):
             assert torch.equal(large(y), expected[1])
     assert small.weight.untyped_storage().data_ptr() == large.weight.untyped_storage().data_ptr()
+
+
+@pytest.fixture
+def one_process(tmp_path):
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def test_processes_exchange_gradients_and_not_what_is_swapped(model, weights_file, one_process):
+    expected = train(model, add_network(model))
+    swapped = swap(load_transformer(weights_file), copies=LateCopies())
+    swapped.gradient_checkpointing = True
+    network = add_network(swapped)
+    frozen = [name for name, parameter in swapped.named_parameters() if not parameter.requires_grad]
+    swapped._ddp_params_and_buffers_to_ignore = frozen
+    assert all_equal(train(DistributedDataParallel(swapped), network), expected)
