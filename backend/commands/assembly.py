@@ -2,58 +2,41 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
-import zlib
-from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
-from tqdm import tqdm
 
-from backend.commands.model import compile_model, create_network, load_model, set_up_device
-from backend.commands.records import hyperparameters, model_spec, print_summary, resume_facts, training_record
-from backend.commands.samples import fitted_to, make_sampler
-from backend.commands.training_data import TrainingData, load_data
+from backend.commands.device import check_device, set_up_device, training_device
+from backend.commands.model import compile_model, create_network, load_model
+from backend.commands.optimization import check_chosen_optimizer, chosen_optimizer, chosen_schedule
+from backend.commands.outputs import (
+    add_outputs,
+    chosen_tracker_settings,
+    make_log_folder,
+    sample_plan,
+    sampler_of_run,
+)
+from backend.commands.processes import (
+    is_first_process,
+    keep_from_exchange,
+    make_accelerator,
+    process_count,
+    sharding_of,
+)
+from backend.commands.records import print_summary, resume_facts
+from backend.commands.resuming import find_start, resume, with_fetched_state
+from backend.commands.samples import fitted_to
+from backend.commands.training_data import load_data
 from backend.config.configuration import Configuration
-from backend.config.network_args import parse_assignments
-from backend.config.sample_prompts import read_prompts
-from backend.errors import OptionError, StoppedByUser, UserError
-from backend.networks.metadata import build_metadata
-from backend.networks.network import Network
+from backend.errors import StoppedByUser
 from backend.plan.modules import check_in_channels
-from backend.plan.plan import schedule_settings
-from backend.plan.resume import MAY_CHANGE, StateRecord, check_facts, read_state_record
-from backend.plan.sharding import Sharding, read_sharding
 from backend.runs.folder import RunFolder
 from backend.runs.status import Reporter
-from backend.training.checkpoints import SAVE_DTYPES, SavePlan, Saver
 from backend.training.loss import LossSettings
 from backend.training.noise_sampling import NoiseSampling
-from backend.training.optimizers import check_optimizer, make_optimizer, optimizer_name, sets_its_own_rate
-from backend.training.sampler import NO_SAMPLES, SamplePlan, Sampler, shares_of_prompts
-from backend.training.schedules import fast_forward, make_custom_schedule, make_schedule
 from backend.training.sharding import average_gradients, shard_base_weights
-from backend.training.state import load_network_tensors, load_state, scheduled_steps
-from backend.training.trackers import (
-    Trackers,
-    TrackerSettings,
-    check_wandb_login,
-    new_log_folder,
-    tracker_kinds,
-    tracker_settings,
-)
 from backend.training.trainer import Trainer
-from backend.training.upload import RemoteState, Repository, Uploader, fetch_state
-
-MINUTES_FOR_SAMPLES = 12 * 60
-"""How long processes wait for each other where some of them sample; torch's own 10 minutes are too short for clips."""
 
 
 def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: Reporter) -> Trainer:
@@ -61,14 +44,15 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
 
     Prints what the training will be. Raises StoppedByUser if a stop is requested meanwhile, and what its parts raise.
     """
-    configuration = _with_fetched_state(configuration, run)
+    configuration = with_fetched_state(configuration, run)
     seed = _seed(configuration)
-    data = load_data(configuration, seed=seed, processes=_process_count(), tell=is_first_process())
-    _check_optimizer(configuration)
-    facts, start = resume_facts(configuration, data), _start(configuration, data)
-    trackers = _tracker_settings(configuration)
-    log_folder = _log_folder(configuration) if is_first_process() else None
-    accelerator = _accelerator(configuration, log_folder)
+    data = load_data(configuration, seed=seed, processes=process_count(), tell=is_first_process())
+    check_chosen_optimizer(configuration)
+    check_device(configuration, training_device(process_count()))
+    facts, start = resume_facts(configuration, data), find_start(configuration, data)
+    trackers = chosen_tracker_settings(configuration)
+    log_folder = make_log_folder(configuration) if is_first_process() else None
+    accelerator = make_accelerator(configuration, log_folder)
     reporter.update(
         log_folder=str(log_folder or ""), total_steps=data.steps.total_steps, total_epochs=data.steps.epochs
     )
@@ -76,8 +60,8 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     _stop_if_asked(reporter)
 
     set_up_device(configuration)
-    sharding = _sharding(configuration)
-    sampler = _sampler(configuration, run, accelerator, seed=seed, all_take_part=sharding is not None)
+    sharding = sharding_of(configuration)
+    sampler = sampler_of_run(configuration, run, accelerator, seed=seed, all_take_part=sharding is not None)
     _stop_if_asked(reporter)
     transformer = load_model(configuration, device=torch.device("cpu") if sharding else accelerator.device)
     check_in_channels(transformer.shape, configuration.model.dit_in_channels, path=Path(configuration.model.dit or ""))
@@ -88,18 +72,17 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
         network.to(accelerator.device)
     _stop_if_asked(reporter)
 
-    optimizer = _optimizer(configuration, network)
-    scheduler = _scheduler(configuration, optimizer, total_steps=data.steps.total_steps)
+    optimizer = chosen_optimizer(configuration, network)
+    scheduler = chosen_schedule(configuration, optimizer, total_steps=data.steps.total_steps)
     if is_first_process():
         print_summary(transformer, network, data, configuration)
-    metadata = _metadata(configuration, data, optimizer)
     if sharding:
         blocks = [*transformer.double_blocks, *transformer.single_blocks]
         device = accelerator.device
         shard_base_weights(transformer, blocks, trained=network.parameters(), device=device, sharding=sharding)
         prepared, optimizer = transformer, accelerator.prepare(optimizer)
     else:
-        _keep_from_exchange(transformer)
+        keep_from_exchange(transformer)
         prepared, optimizer = accelerator.prepare(transformer, optimizer)
     buckets = configuration.timesteps.num_timestep_buckets
     trainer = Trainer(
@@ -125,273 +108,18 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
         reporter=reporter,
         exchange=partial(average_gradients, network.parameters()) if sharding else None,
         sampler=sampler,
-        sample_plan=_sample_plan(configuration),
+        sample_plan=sample_plan(configuration),
     )
-    _resume(configuration, trainer)
+    resume(configuration, trainer)
     if log_folder is not None:
-        name = configuration.logging.log_tracker_name
-        trainer.trackers = Trackers(
-            accelerator,
-            log_folder=log_folder,
-            name=name,
-            settings=trackers,
-            hyperparameters=hyperparameters(configuration) if configuration.logging.log_config else None,
-        )
-        trainer.saver = Saver(
-            folder=Path(configuration.saving.output_dir or run.checkpoints),
-            name=configuration.saving.output_name,
-            dtype=SAVE_DTYPES[configuration.saving.save_precision],
-            plan=_save_plan(configuration),
-            tensors=trainer.weights_to_save,
-            metadata=metadata,
-            write_state=trainer.save_state,
-        )
-        trainer.uploader = _uploader(configuration)
+        add_outputs(trainer, configuration, run, data, log_folder=log_folder, tracker_settings=trackers)
     return trainer
-
-
-def is_first_process() -> bool:
-    """Whether this process is the one of all machines that saves and logs."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def noise_sampling(configuration: Configuration) -> NoiseSampling:
     """How noise levels are drawn."""
     options = configuration.timesteps
     return NoiseSampling(**{name: getattr(options, name) for name in NoiseSampling.__dataclass_fields__})
-
-
-def _accelerator(configuration: Configuration, log_folder: Path | None) -> Accelerator:
-    machines = configuration.machines
-    handlers = [
-        DistributedDataParallelKwargs(
-            gradient_as_bucket_view=machines.ddp_gradient_as_bucket_view,
-            static_graph=machines.ddp_static_graph,
-            find_unused_parameters=bool(configuration.network.module_dropout),
-        )
-    ]
-    if minutes := machines.ddp_timeout or (MINUTES_FOR_SAMPLES if configuration.sampling.sample_prompts else None):
-        handlers.append(InitProcessGroupKwargs(timeout=timedelta(minutes=minutes)))
-    processes = _process_count()
-    accelerator = Accelerator(
-        # Without a GPU accelerate connects processes only if it is told to use the CPU.
-        cpu=processes > 1 and not torch.cuda.is_available(),
-        mixed_precision=configuration.memory.mixed_precision,
-        log_with=tracker_kinds(configuration.logging.log_with) if log_folder else None,
-        project_dir=str(log_folder) if log_folder else None,
-        kwargs_handlers=handlers,
-    )
-    if accelerator.num_processes != processes:
-        raise UserError(
-            f"{processes} processes were started, but accelerate connects {accelerator.num_processes}",
-            hint="train with num_processes 1 on this machine",
-        )
-    return accelerator
-
-
-def _sharding(configuration: Configuration) -> Sharding | None:
-    path = configuration.machines.accelerate_config_file
-    return read_sharding(Path(path)) if path else None
-
-
-def _process_count() -> int:
-    """The processes of all machines, as the launcher tells."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def _keep_from_exchange(transformer: torch.nn.Module) -> None:
-    """Name what processes need not send each other at the start: all but what is trained is read from the same files.
-
-    For the full-size model that is 26 GB. The attribute is torch's, see DistributedDataParallel.
-    """
-    tensors = [*transformer.named_parameters(), *transformer.named_buffers()]
-    frozen = [name for name, tensor in tensors if not tensor.requires_grad]
-    transformer._ddp_params_and_buffers_to_ignore = frozen
-
-
-def _check_optimizer(configuration: Configuration) -> None:
-    """Raise OptionError for an optimizer that cannot train so, before the model is loaded."""
-    options, ratio = configuration.optimizer, configuration.network.loraplus_lr_ratio
-    arguments = _optimizer_arguments(configuration)
-    rates = (options.learning_rate, options.learning_rate * ratio) if ratio else (options.learning_rate,)
-    check_optimizer(options.optimizer_type, arguments=arguments, rates=rates)
-    schedule = configuration.schedule
-    changes = schedule.lr_scheduler_type or schedule.lr_scheduler != "constant"
-    if changes and sets_its_own_rate(options.optimizer_type, arguments):
-        raise OptionError(
-            f"adafactor with relative_step sets its own learning rate, but lr_scheduler is {schedule.lr_scheduler}",
-            hint="choose constant, or add relative_step=False to optimizer_args",
-            option="lr_scheduler",
-        )
-
-
-def _optimizer(configuration: Configuration, network: Network) -> Optimizer:
-    groups = network.parameter_groups(configuration.optimizer.learning_rate, configuration.network.loraplus_lr_ratio)
-    arguments = _optimizer_arguments(configuration)
-    return make_optimizer(configuration.optimizer.optimizer_type, groups, arguments=arguments)
-
-
-def _optimizer_arguments(configuration: Configuration) -> dict:
-    return parse_assignments(configuration.optimizer.optimizer_args, option="optimizer_args")
-
-
-def _scheduler(configuration: Configuration, optimizer: Optimizer, *, total_steps: int) -> LRScheduler:
-    settings = schedule_settings(configuration)
-    if path := configuration.schedule.lr_scheduler_type:
-        return make_custom_schedule(optimizer, path, arguments=settings.lr_scheduler_args)
-    return make_schedule(optimizer, settings, total_steps=total_steps)
-
-
-def _start(configuration: Configuration, data: TrainingData) -> StateRecord:
-    """Where to go on; the beginning if nothing is resumed. Prints what has changed since.
-
-    Raises OptionError for settings that do not fit the state, and for a state with nothing left to train.
-    """
-    if not configuration.saving.resume:
-        return StateRecord(step=0)
-    folder = Path(configuration.saving.resume)
-    record = read_state_record(folder)
-    if record.step is None:
-        record = StateRecord(scheduled_steps(folder))
-        _tell(f"warning: {folder} does not tell its step; its schedule is at {record.step}")
-    for change in check_facts(record.facts, resume_facts(configuration, data), folder=folder):
-        _tell(f"resume: {change}")
-    if record.step >= data.steps.total_steps:
-        raise OptionError(
-            f"{folder}: is at step {record.step}, and the training has {data.steps.total_steps}",
-            hint="raise max_train_steps or max_train_epochs",
-            option="resume",
-        )
-    _tell(f"resume: after step {record.step} of {data.steps.total_steps}, from {folder}")
-    return record
-
-
-def _tell(line: str) -> None:
-    """Print a line into the run's log, once for all processes."""
-    if is_first_process():
-        print(line, flush=True)
-
-
-def _resume(configuration: Configuration, trainer: Trainer) -> None:
-    """Give the trainer's parts the insides of the state."""
-    if not configuration.saving.resume:
-        return
-    folder = Path(configuration.saving.resume)
-    problems = trainer.network.load_state_dict(load_network_tensors(folder))
-    if problems:
-        raise OptionError(f"{folder}: {problems[0].message}", hint="resume with the same modules", option="resume")
-    rates = [(group["lr"], group["initial_lr"]) for group in trainer.optimizer.param_groups]
-    fresh = trainer.scheduler.state_dict()
-    load_state(folder, trainer.resumable)
-    now = json.loads(json.dumps(trainer.facts))
-    if any(trainer.start.facts.get(name) != now[name] for name in MAY_CHANGE):
-        trainer.scheduler.load_state_dict(fresh)
-        for group, (rate, initial_rate) in zip(trainer.optimizer.param_groups, rates, strict=True):
-            group["lr"], group["initial_lr"] = rate, initial_rate
-        fast_forward(trainer.scheduler, trainer.start.step or 0)
-
-
-def _metadata(
-    configuration: Configuration, data: TrainingData, optimizer: Optimizer
-) -> Callable[[int, int], dict[str, str]]:
-    """The metadata of a file as a function of step and epoch."""
-    record = training_record(
-        configuration, data, optimizer=optimizer_name(optimizer, _optimizer_arguments(configuration))
-    )
-    spec, minimal = model_spec(configuration), configuration.metadata.no_metadata
-    return lambda step, epoch: build_metadata(
-        record, spec, steps=step, epoch=epoch, finished_at=time.time(), minimal=minimal
-    )
-
-
-def _sampler(
-    configuration: Configuration, run: RunFolder, accelerator: Accelerator, *, seed: int, all_take_part: bool
-) -> Sampler | None:
-    """What this process samples with; None where it has no part in it. Only processes of the first machine have.
-
-    all_take_part: every process computes every sample, since each has a part of the weights; the first writes.
-    """
-    file = configuration.sampling.sample_prompts
-    if file is None or _sample_plan(configuration) == NO_SAMPLES:
-        return None
-    prompts = read_prompts(Path(file))
-    if all_take_part:
-        share = list(enumerate(prompts))
-    elif configuration.machines.machine_rank == 0:
-        index, count = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        share = shares_of_prompts(prompts, index=index, count=count)
-    else:
-        share = []
-    if not share:
-        return None
-    return make_sampler(
-        configuration,
-        share,
-        folder=_samples_folder(configuration, run),
-        name=configuration.saving.output_name,
-        device=accelerator.device,
-        seed=seed,
-        autocast=accelerator.autocast,
-        writes=is_first_process() or not all_take_part,
-    )
-
-
-def _samples_folder(configuration: Configuration, run: RunFolder) -> Path:
-    """The run's own, or `sample` in an output folder that the user has named, as in musubi-tuner."""
-    output = configuration.saving.output_dir
-    return run.samples if output in (None, str(run.checkpoints)) else Path(output) / "sample"
-
-
-def _sample_plan(configuration: Configuration) -> SamplePlan:
-    options = configuration.sampling
-    if options.sample_prompts is None:
-        return NO_SAMPLES
-    return SamplePlan(options.sample_at_first, options.sample_every_n_steps, options.sample_every_n_epochs)
-
-
-def _uploader(configuration: Configuration) -> Uploader | None:
-    options = configuration.huggingface
-    if options.huggingface_repo_id is None:
-        return None
-    repository = Repository(
-        options.huggingface_repo_id,
-        options.huggingface_repo_type,
-        options.huggingface_path_in_repo or "",
-        public=options.huggingface_repo_visibility == "public",
-    )
-    return Uploader(
-        repository, tell=tqdm.write, in_background=options.async_upload, states=options.save_state_to_huggingface
-    )
-
-
-def _with_fetched_state(configuration: Configuration, run: RunFolder) -> Configuration:
-    """The configuration with a state from Hugging Face replaced by its copy in the run's folder, and its seed."""
-    if not configuration.huggingface.resume_from_huggingface:
-        return configuration
-    folder = fetch_state(RemoteState.parse(configuration.saving.resume or ""), run.path / "resumed")
-    seed = configuration.schedule.seed
-    if seed is None:
-        seed = read_state_record(folder).facts.get("seed", zlib.crc32(run.name.encode()))
-    return configuration.changed(resume=str(folder), resume_from_huggingface=False, seed=seed)
-
-
-def _save_plan(configuration: Configuration) -> SavePlan:
-    return SavePlan(**{name: getattr(configuration.saving, name) for name in SavePlan.__dataclass_fields__})
-
-
-def _tracker_settings(configuration: Configuration) -> TrackerSettings:
-    logging = configuration.logging
-    file = Path(logging.log_tracker_config) if logging.log_tracker_config else None
-    return tracker_settings(file, wandb_run_name=logging.wandb_run_name)
-
-
-def _log_folder(configuration: Configuration) -> Path:
-    """A new folder for the event files, made before anything slow, so that TensorBoard finds it."""
-    if "wandb" in tracker_kinds(configuration.logging.log_with):
-        check_wandb_login()
-    if configuration.logging.logging_dir is None:
-        raise OptionError("no log folder is given", hint="name it with logging_dir", option="logging_dir")
-    return new_log_folder(Path(configuration.logging.logging_dir), configuration.logging.log_prefix)
 
 
 def _seed(configuration: Configuration) -> int:

@@ -43,10 +43,13 @@ def generate(
     configuration: Configuration, prompts: Sequence[SamplePrompt], own: argparse.Namespace, *, reporter: Reporter
 ) -> None:
     """Encode the prompts once, then for each strength load the transformer with the LoRAs merged, and sample."""
+    from backend.commands.device import check_device, set_up_device
     from backend.commands.samples import fitted_to, make_sampler  # torch and diffusers take seconds to import
     from backend.models.devices import choose_device
 
     device = choose_device(configuration.caching.device)
+    check_device(configuration, device)
+    set_up_device(configuration)
     sampler = make_sampler(
         configuration,
         list(enumerate(prompts)),
@@ -138,9 +141,8 @@ def _with_defaults(prompt: SamplePrompt, own: argparse.Namespace) -> SamplePromp
 
 
 def _transformer(configuration: Configuration, own: argparse.Namespace, *, strength: float, device: torch.device):
-    from backend.commands.model import load_model, set_up_device
+    from backend.commands.model import load_model
 
-    set_up_device(configuration)
     pairs = list(zip_longest(own.lora_weight, own.lora_multiplier, fillvalue=1.0)) if strength else []
     with_loras = configuration.changed(
         base_weights=[*configuration.network.base_weights, *(str(path) for path, _ in pairs)],

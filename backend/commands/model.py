@@ -9,9 +9,11 @@ from pathlib import Path
 
 import torch
 
+from backend.commands.device import attention_kernel
 from backend.config.configuration import Configuration
-from backend.config.schema import NetworkOptions
+from backend.config.schema import MemoryOptions, NetworkOptions
 from backend.errors import OptionError, Problem
+from backend.models.copy_stream import CopyStream
 from backend.models.hunyuan_video.checkpoint import load_transformer
 from backend.models.hunyuan_video.compile import compile_blocks
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
@@ -21,40 +23,57 @@ from backend.networks.merge import MergedLoRA
 from backend.networks.network import Network, attach_network
 from backend.networks.weights import read_lora_weights, sizes_of
 from backend.plan.adapters import adapter_sizes
+from backend.plan.block_swap import BlockSwap
 from backend.plan.modules import LinearModule, block_linears
 from backend.plan.selection import ModuleState, select_modules, trained_modules
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+COMPUTED_IN = {"no": "float32", "fp16": "float16", "bf16": "bfloat16"}
+"""The dtype that each mixed precision computes in; weights in it need not be converted for each product."""
 
 
 def load_model(configuration: Configuration, *, device: torch.device) -> HunyuanVideoTransformer:
-    """The frozen transformer on its device, in the dtype that the options ask for, with base_weights merged."""
+    """The frozen transformer on its device, in the dtype that the options ask for, with base_weights merged.
+
+    What the options swap, or keep between the passes, lies in CPU memory.
+    """
     if configuration.model.dit is None:
         raise OptionError("no transformer is chosen", hint="name its weights file", option="dit")
     memory = configuration.memory
-    default = "float32" if memory.mixed_precision == "no" else "bfloat16"
     merges = [_read_merge(path, strength) for path, strength in _base_weights(configuration.network)]
     transformer = load_transformer(
         Path(configuration.model.dit),
         device=device,
-        dtype=DTYPES[configuration.model.dit_dtype or default],
+        dtype=DTYPES[configuration.model.dit_dtype or COMPUTED_IN[memory.mixed_precision]],
         merge=lambda name, weight: reduce(lambda so_far, merge: merge(name, so_far), merges, weight),
         float8="scaled" if memory.fp8_scaled else "plain" if memory.fp8_base else None,
+        swap=block_swap(memory),
     )
     for (path, strength), merge in zip(_base_weights(configuration.network), merges, strict=True):
         _print_problems(path, merge.unused(block_linears(transformer.shape)))
         print(f"merged {path}, strength {strength:g}")
-    transformer.gradient_checkpointing = memory.gradient_checkpointing
+    apply_memory_options(memory, transformer, device=device)
     return transformer
 
 
-def set_up_device(configuration: Configuration) -> None:
-    """What the options say of CUDA's arithmetic."""
-    if configuration.memory.cuda_allow_tf32:
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-    if configuration.memory.cuda_cudnn_benchmark:
-        torch.backends.cudnn.benchmark = True
+def apply_memory_options(memory: MemoryOptions, transformer: HunyuanVideoTransformer, *, device: torch.device) -> None:
+    """Set what a loaded transformer keeps between the passes, and how it attends."""
+    transformer.gradient_checkpointing = memory.gradient_checkpointing
+    if memory.gradient_checkpointing_cpu_offload:
+        transformer.input_copies = CopyStream(device)
+    transformer.use_attention(attention_kernel(memory))
+
+
+def block_swap(memory: MemoryOptions) -> BlockSwap | None:
+    """What the options keep in CPU memory, None for nothing."""
+    if not memory.blocks_to_swap:
+        return None
+    return BlockSwap(
+        memory.blocks_to_swap,
+        slots=memory.block_swap_ring_size,
+        pinned=memory.use_pinned_memory_for_block_swap,
+        embedders=memory.img_in_txt_in_offloading,
+    )
 
 
 def compile_model(configuration: Configuration, transformer: HunyuanVideoTransformer) -> None:

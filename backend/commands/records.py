@@ -56,7 +56,7 @@ def training_record(configuration: Configuration, data: TrainingData, *, optimiz
         num_batches_per_epoch=data.steps.batches_per_epoch,
         num_epochs=data.steps.epochs,
         gradient_checkpointing=memory.gradient_checkpointing,
-        gradient_checkpointing_cpu_offload=False,
+        gradient_checkpointing_cpu_offload=memory.gradient_checkpointing_cpu_offload,
         gradient_accumulation_steps=schedule.gradient_accumulation_steps,
         max_train_steps=data.steps.total_steps,
         lr_warmup_steps=schedule.lr_warmup_steps,

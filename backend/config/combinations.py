@@ -52,7 +52,7 @@ def find_conflicts(groups: Mapping[str, OptionGroup]) -> list[Problem]:
                 problems += _machine_problems(group)
             case HuggingFaceOptions():
                 problems += _repository_problems(group)
-    problems += _sharding_problems(groups)
+    problems += _sharding_problems(groups) + _half_precision_problems(groups)
     return problems + _seed_problems(groups) + _sampling_problems(groups) + _resume_problems(groups)
 
 
@@ -93,9 +93,9 @@ def _sharding_problems(groups: Mapping[str, OptionGroup]) -> list[Problem]:
     name, problems = "accelerate_config_file", []
     if machines.num_processes < 2:
         problems.append(Problem(f"{name} splits weights, but num_processes is 1", "raise it", "num_processes"))
-    for other in ("fp8_base", "fp8_scaled"):
+    for other in ("fp8_base", "fp8_scaled", "blocks_to_swap"):
         if memory is not None and getattr(memory, other):
-            problems.append(Problem(f"{other} and {name} do not go together", f"switch {other} off", other))
+            problems.append(Problem(f"{other} and {name} do not go together", f"take {other} out", other))
     return problems
 
 
@@ -188,14 +188,67 @@ def _machine_problems(machines: MachineOptions) -> list[Problem]:
 
 
 def _memory_problems(memory: MemoryOptions) -> list[Problem]:
-    problems = []
-    if not memory.sdpa:
-        hint = "switch SDPA attention (sdpa) on"
-        problems.append(Problem("no attention backend is chosen", hint=hint, option="sdpa"))
+    problems = _attention_problems(memory) + _swap_problems(memory) + _compile_problems(memory)
     if memory.fp8_base and memory.fp8_scaled:
         hint = "switch fp8_base off; fp8_scaled takes as much memory"
         problems.append(Problem("both fp8_base and fp8_scaled are on", hint=hint, option="fp8_base"))
+    if memory.gradient_checkpointing_cpu_offload and not memory.gradient_checkpointing:
+        message = "gradient_checkpointing_cpu_offload is on, but gradient_checkpointing is not"
+        hint = "switch gradient_checkpointing on"
+        problems.append(Problem(message, hint=hint, option="gradient_checkpointing_cpu_offload"))
     return problems
+
+
+def _attention_problems(memory: MemoryOptions) -> list[Problem]:
+    chosen = [name for name in ("sdpa", "flash_attn", "xformers") if getattr(memory, name)]
+    if not chosen:
+        hint = "switch SDPA attention (sdpa) on"
+        return [Problem("no attention backend is chosen", hint=hint, option="sdpa")]
+    if len(chosen) > 1:
+        message = f"{len(chosen)} attention backends are chosen: {', '.join(chosen)}"
+        return [Problem(message, hint=f"switch all but one off, such as {chosen[0]}", option=chosen[0])]
+    return []
+
+
+def _swap_problems(memory: MemoryOptions) -> list[Problem]:
+    if not memory.blocks_to_swap:
+        if not memory.img_in_txt_in_offloading:
+            return []
+        message = "img_in_txt_in_offloading is on, but no blocks are swapped, whose places the embedders would use"
+        hint = "set blocks_to_swap, or switch it off"
+        return [Problem(message, hint=hint, option="img_in_txt_in_offloading")]
+    captures = memory.compile_backend == "cudagraphs" or memory.compile_mode in ("reduce-overhead", "max-autotune")
+    if memory.compile and captures:
+        message = "CUDA graphs need weights that stay where they are, but blocks_to_swap moves them"
+        hint = "choose the compile_mode default or max-autotune-no-cudagraphs with the compile_backend inductor"
+        return [Problem(message, hint=hint, option="compile_mode")]
+    if memory.dynamo_backend != "NO":
+        message = "dynamo_backend compiles the whole transformer, but blocks_to_swap moves its weights meanwhile"
+        return [Problem(message, hint="use compile in its place", option="dynamo_backend")]
+    return []
+
+
+def _compile_problems(memory: MemoryOptions) -> list[Problem]:
+    problems = []
+    if memory.compile and memory.dynamo_backend != "NO":
+        message = "both compile and dynamo_backend are given, which would compile twice"
+        problems.append(Problem(message, hint="set dynamo_backend to NO", option="dynamo_backend"))
+    if memory.compile and memory.compile_backend != "inductor" and memory.compile_mode != "default":
+        message = f"compile_mode is {memory.compile_mode}, which only the compile_backend inductor knows"
+        problems.append(Problem(message, hint="choose default", option="compile_mode"))
+    if memory.dynamo_backend not in ("NO", "INDUCTOR") and memory.dynamo_mode != "default":
+        message = f"dynamo_mode is {memory.dynamo_mode}, which only the dynamo_backend INDUCTOR knows"
+        problems.append(Problem(message, hint="choose default", option="dynamo_mode"))
+    return problems
+
+
+def _half_precision_problems(groups: Mapping[str, OptionGroup]) -> list[Problem]:
+    """FlashAttention computes in 16 bits only."""
+    match groups.get("memory"), groups.get("model"):
+        case MemoryOptions(flash_attn=True, mixed_precision="no"), ModelOptions(dit_dtype=None | "float32"):
+            message = "flash_attn computes in fp16 or bf16 only, but mixed_precision is no"
+            return [Problem(message, hint="set mixed_precision to bf16", option="mixed_precision")]
+    return []
 
 
 def _file_name_problems(group: OptionGroup, name: str, *, followed_by: str = "") -> list[Problem]:

@@ -16,6 +16,7 @@ from backend.config.combinations import find_conflicts
 from backend.config.network_args import parse_network_args
 from backend.config.options import Option, OptionGroup, describe
 from backend.config.reference_options import (
+    CANNOT_BE_USED,
     COMMAND_FLAGS,
     ENVIRONMENT_VARIABLES,
     MUSUBI_TUNER_OPTIONS,
@@ -152,12 +153,9 @@ def unknown_option(name: str, *, place: str = "") -> Problem:
         command = COMMAND_FLAGS[name]
         hint = f"give it to the command: python -m backend {command} --{name}"
         return Problem(f"{where}{name} asks for something else than a run", hint=hint, option=name)
-    if name in MUSUBI_TUNER_OPTIONS:
-        return Problem(
-            f"{where}{name} is an option of musubi-tuner that LoRA Loom does not act on yet",
-            hint="take it out; the run would not do what it says",
-            option=name,
-        )
+    if name in CANNOT_BE_USED:
+        reason, hint = CANNOT_BE_USED[name]
+        return Problem(f"{where}{name} cannot be used: {reason}", hint=hint, option=name)
     hint = suggestion(name, group_of_option()) or "docs/options.md lists all options"
     return Problem(f"{where}there is no option {name}", hint=hint, option=name)
 

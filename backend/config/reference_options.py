@@ -35,9 +35,25 @@ MUSUBI_TUNER_OPTIONS = frozenset(
 )
 
 WITHOUT_EFFECT_ON_RESULTS = frozenset(
-    {"persistent_data_loader_workers", "disable_numpy_memmap", "keep_cache", "console_back"}
+    """
+    persistent_data_loader_workers disable_numpy_memmap keep_cache console_back
+    split_attn block_swap_h2d_only dynamo_dynamic
+    """.split()  # noqa: SIM905
 )
-"""Those that only say how data are read, or ask for what is done anyway; they may stand in a file."""
+"""Those that only say how data are read, or ask for what is always done here; they may stand in a file."""
+
+CANNOT_BE_USED = {
+    "sage_attn": ("SageAttention has no backward pass", "choose sdpa, flash_attn or xformers"),
+    "flash3": (
+        "FlashAttention 3 does not run with HunyuanVideo, in musubi-tuner either",
+        "choose sdpa, flash_attn or xformers",
+    ),
+    "dynamo_fullgraph": (
+        "captions are cut to their real length, which no single graph can do",
+        "use compile with compile_fullgraph, which compiles each block as a whole",
+    ),
+}
+"""Those that could only make a training fail, each with the reason and the way out."""
 
 COMMAND_FLAGS = {
     "config_file": "train",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from backend.config.options import OptionGroup, StepsOrRatio, option
 
@@ -18,6 +18,10 @@ def _full_dtype_name(value: Any) -> Any:
 
 def _short_module_name(value: object) -> object:
     return value.removeprefix("musubi_tuner.") if isinstance(value, str) else value
+
+
+def _upper_case(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
 
 
 LRScheduler = Literal[
@@ -50,6 +54,25 @@ TimestepSampling = Literal[
 NetworkModule = Annotated[
     Literal["networks.lora", "networks.loha", "networks.lokr"], BeforeValidator(_short_module_name)
 ]
+DynamoBackend = Annotated[
+    Literal[
+        "NO",
+        "EAGER",
+        "AOT_EAGER",
+        "INDUCTOR",
+        "AOT_TS_NVFUSER",
+        "NVPRIMS_NVFUSER",
+        "CUDAGRAPHS",
+        "OFI",
+        "FX2TRT",
+        "ONNXRT",
+        "TENSORRT",
+        "AOT_TORCHXLA_TRACE_ONCE",
+        "TVM",
+    ],
+    BeforeValidator(_upper_case),
+]
+"""Those that accelerate's launcher takes."""
 Dtype = Annotated[Literal["float16", "bfloat16", "float32"], BeforeValidator(_full_dtype_name)]
 
 
@@ -82,7 +105,7 @@ class ModelOptions(OptionGroup):
     """The CLIP-L text model, a folder or a .safetensors file with its tokenizer beside it; needed to cache text."""
 
     dit_dtype: Dtype | None = option(None, label="Transformer dtype")
-    """Type in which the frozen transformer is held. Empty: float32 without mixed precision, else bfloat16."""
+    """Type in which the frozen transformer is held. Empty: the one that mixed precision computes in."""
 
     vae_dtype: Dtype = option("float16", label="VAE dtype")
     """Type in which the VAE runs, and type of the cached latents. On a CPU float32 is much faster."""
@@ -327,12 +350,33 @@ class MemoryOptions(OptionGroup):
     """Compute each block a second time in the backward pass instead of keeping its activations: far less memory,
     about a third more time."""
 
+    gradient_checkpointing_cpu_offload: bool = option(False, label="Block inputs in CPU memory")
+    """Keep what gradient checkpointing keeps of each block in CPU memory instead of the GPU's. It pays for long clips;
+    only together with gradient checkpointing."""
+
     fp8_base: bool = option(False, label="Weights in 8 bits")
     """Keep the large weights of the blocks in 8 bits (e4m3): half the memory of bf16, a little less exact."""
 
     fp8_scaled: bool = option(False, label="Weights in 8 bits, scaled")
     """Keep the large weights of the blocks in 8 bits with a scale for every 64 of them: as small as above, and more
     exact where weights are small."""
+
+    blocks_to_swap: int | None = option(None, label="Blocks to swap", unit="blocks", basic=True, ge=0)
+    """Keep the weights of so many blocks in CPU memory; they visit the GPU when they are used. Less GPU memory, slower
+    steps. Counted as in musubi-tuner: half of them double blocks, and two single blocks for each of the rest, at most
+    38 for the full-size model. Empty or 0: none."""
+
+    use_pinned_memory_for_block_swap: bool = option(False, label="Pinned memory for swapped blocks")
+    """Lock the swapped weights in CPU memory, so that the GPU fetches them by itself while it computes. Faster, but
+    the system cannot use that memory for anything else."""
+
+    block_swap_ring_size: int = option(2, label="Swapped blocks on the GPU", unit="blocks", ge=1)
+    """Places on the GPU that swapped blocks take turns in, each as large as the largest of them. With 1 the GPU waits
+    for each block; with 2 the next one comes while one is used."""
+
+    img_in_txt_in_offloading: bool = option(False, label="Swap the embedders")
+    """Let the embedders of image and text visit the GPU as the swapped blocks do, in the same places: 0.6 GB less.
+    Only together with blocks to swap."""
 
     compile: bool = option(False, label="Compile blocks")
     """Have torch compile the blocks when they first run: minutes at the start, faster steps after. It needs a C++
@@ -347,13 +391,20 @@ class MemoryOptions(OptionGroup):
     """How hard the compiler tries."""
 
     compile_dynamic: Literal["auto", "true", "false"] = option("auto", label="Compile for any size")
-    """true: one program for all sizes; false: one for each bucket size; auto: torch finds out."""
+    """true: one program for all sizes; false: one for each bucket size and each length of a caption; auto: torch finds
+    out."""
 
     compile_fullgraph: bool = option(False, label="Compile without breaks")
     """Fail where a block cannot be compiled as a whole, in place of compiling its parts."""
 
     compile_cache_size_limit: int | None = option(None, label="Compiled programs kept", unit="programs", ge=1)
     """Programs that are kept for each kind of block, such as one for each bucket size. Empty: torch's own number."""
+
+    dynamo_backend: DynamoBackend = option("NO", label="Dynamo backend")
+    """Have accelerate compile the whole transformer with this backend of torch, in place of its blocks (compile)."""
+
+    dynamo_mode: Literal["default", "reduce-overhead", "max-autotune"] = option("default", label="Dynamo mode")
+    """How hard the dynamo backend INDUCTOR tries."""
 
     cuda_allow_tf32: bool = option(False, label="TF32")
     """Let NVIDIA GPUs since 2020 compute float32 products in TF32: faster, less exact."""
@@ -362,7 +413,19 @@ class MemoryOptions(OptionGroup):
     """Let cuDNN try which of its methods is fastest for each size."""
 
     sdpa: bool = option(True, label="SDPA attention")
-    """Attention by PyTorch's scaled_dot_product_attention, the one backend there is so far."""
+    """Attention by PyTorch's own scaled_dot_product_attention. On by itself unless another attention is chosen."""
+
+    flash_attn: bool = option(False, label="FlashAttention 2")
+    """Attention by the library flash-attn, which has to be installed. For NVIDIA GPUs since 2020, in fp16 or bf16."""
+
+    xformers: bool = option(False, label="xFormers attention")
+    """Attention by the library xformers, which has to be installed. For NVIDIA GPUs."""
+
+    @model_validator(mode="after")
+    def _sdpa_unless_another_is_chosen(self) -> MemoryOptions:
+        if "sdpa" not in self.model_fields_set and (self.flash_attn or self.xformers):
+            object.__setattr__(self, "sdpa", False)  # the group is frozen from here on
+        return self
 
 
 class SamplingOptions(OptionGroup):

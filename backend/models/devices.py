@@ -8,9 +8,13 @@ from backend.errors import OptionError
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The named device, or without a name a GPU if there is one; OptionError if this machine has no such device."""
+    """The named device, or without a name a GPU if there is one; OptionError if this machine has no such device.
+
+    Without a name it is the one that accelerate trains on.
+    """
     if not name:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        kinds = {"mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available(), "cpu": True}
+        return torch.device(next(kind for kind, is_there in kinds.items() if is_there))
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

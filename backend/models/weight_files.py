@@ -76,14 +76,17 @@ def place_weights(
     device: str | torch.device,
     dtype: torch.dtype | None,
     convert: Convert | None = None,
+    in_cpu_memory: tuple[str, ...] = (),
 ) -> None:
     """Give a model these weights, frozen and in eval mode; one after the other, so that no second copy of all exists.
 
-    Mapped memory that was copied from is given back at once.
+    in_cpu_memory: the beginnings of the names of those that stay off the device. Mapped memory that was copied from is
+    given back at once.
     """
     placed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        moved = tensor.to(device=device, dtype=dtype or tensor.dtype)
+        place = "cpu" if name.startswith(in_cpu_memory) else device
+        moved = tensor.to(device=place, dtype=dtype or tensor.dtype)
         placed |= convert(name, moved) if convert else {name: moved}
         if moved.data_ptr() != tensor.data_ptr():
             _give_back(tensor)

@@ -13,6 +13,7 @@ from backend.config.sample_prompts import check_images, read_prompts
 from backend.config.schema import ModelOptions
 from backend.dataset.count import DatasetCount, count_dataset
 from backend.errors import DatasetError, ModelFileError, OptionError, Problem
+from backend.plan.block_swap import swapped_blocks
 from backend.plan.encoder_files import encoder_problems
 from backend.plan.learning_rates import ScheduleSettings, list_rates, schedule_problems
 from backend.plan.modules import (
@@ -98,6 +99,7 @@ def make_plan(configuration: Configuration) -> Plan:
     must_cache = count is not None and count.missing > 0
     problems += encoder_problems(configuration.model, severity="error" if must_cache else "warning")
     steps = _steps(configuration, count)
+    problems += _swap_problems(shape, configuration.memory.blocks_to_swap or 0)
     problems += _existing_output(configuration)
     problems += _resume_problems(configuration)
     problems += _sharding_problems(configuration.machines.accelerate_config_file)
@@ -193,6 +195,14 @@ def _existing_output(configuration: Configuration) -> list[Problem]:
     more = f", and {len(found) - 1} more of that name" if len(found) > 1 else ""
     hint = "choose another output_name or output_dir, or switch overwrite on"
     return [Problem(f"{found[-1]}: exists already{more}", hint=hint, option="output_name")]
+
+
+def _swap_problems(shape: TransformerShape, blocks_to_swap: int) -> list[Problem]:
+    try:
+        swapped_blocks(shape, blocks_to_swap)
+    except OptionError as error:
+        return list(error.problems)
+    return []
 
 
 def _prompt_problems(path: str | None) -> list[Problem]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from backend.config.configuration import Configuration, all_options
 from backend.config.dataset import read_dataset_file, write_dataset_file
+from backend.config.schema import MemoryOptions
 from backend.config.toml_file import write_configuration
 from backend.errors import OptionError, Problem
 from backend.plan.plan import make_plan
@@ -126,10 +127,17 @@ def launch_arguments(config_file: Path, configuration: Configuration) -> list[st
         *(("--main_process_ip", machines.main_process_ip) if machines.main_process_ip else ()),
         *("--main_process_port", str(port)),
         *(("--multi_gpu",) if machines.num_processes > 1 else ()),
-        *("--dynamo_backend", "no", "--mixed_precision", configuration.memory.mixed_precision),
+        *_dynamo_arguments(configuration.memory),
+        *("--mixed_precision", configuration.memory.mixed_precision),
         *("--num_cpu_threads_per_process", str(threads)),
         *("-m", TRAINER_MODULE, "--config_file", str(config_file)),
     ]
+
+
+def _dynamo_arguments(memory: MemoryOptions) -> list[str]:
+    """What accelerate is to compile; for any size, for else each length of a caption would be compiled anew."""
+    chosen = ["--dynamo_backend", memory.dynamo_backend.lower(), "--dynamo_mode", memory.dynamo_mode]
+    return chosen if memory.dynamo_backend == "NO" else [*chosen, "--dynamo_use_dynamic"]
 
 
 def _copy_dataset_file(dataset_config: str | None, run: RunFolder) -> bool:

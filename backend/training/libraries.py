@@ -7,8 +7,8 @@ from types import ModuleType
 
 from backend.errors import OptionError
 
-_PACKAGES = {"lion_pytorch": "lion-pytorch"}
-"""What to install for a module, where it has another name."""
+_PACKAGES = {"lion_pytorch": "lion-pytorch", "flash_attn": "flash-attn --no-build-isolation"}
+"""What to tell pip to install for a module, where that is not its name alone."""
 
 
 def import_library(path: str, *, option: str, value: str) -> ModuleType:

@@ -86,7 +86,7 @@ def sets_its_own_rate(name: str, arguments: Mapping[str, Any]) -> bool:
 def optimizer_name(optimizer: Optimizer, arguments: Mapping[str, Any]) -> str:
     """The optimizer as a LoRA's metadata tells it: `torch.optim.adamw.AdamW(weight_decay=0.1)`."""
     given = ",".join(f"{key}={value}" for key, value in arguments.items())
-    kind = type(optimizer)
+    kind = type(getattr(optimizer, "optimizer", optimizer))  # of accelerate's wrapper what it wraps
     return f"{kind.__module__}.{kind.__name__}" + (f"({given})" if given else "")
 
 

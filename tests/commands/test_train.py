@@ -267,6 +267,32 @@ def test_weights_in_8_bits_train_after_a_lora_is_merged_into_them(finished, proj
     assert metadata["ss_fp8_base"] == "True"
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--dynamo_backend", "EAGER"),
+        ("--dynamo_backend", "EAGER", "--gradient_checkpointing"),
+        ("--gradient_checkpointing", "--gradient_checkpointing_cpu_offload"),
+    ],
+)
+def test_what_saves_time_or_memory_changes_nothing_of_what_is_learned(finished, project, options):
+    done = project.train(*LEARN, *SCHEDULE, *NAMED, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found, metadata = load_lora(project.newest_run().checkpoints / "küche 1.safetensors")
+    expected, _ = load_lora(finished.checkpoints / "küche 1.safetensors")
+    assert all((found[name] - expected[name]).norm() <= 1e-4 * expected[name].norm() for name in expected)
+    assert metadata["ss_gradient_checkpointing_cpu_offload"] == str("--gradient_checkpointing_cpu_offload" in options)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has what is missing here")
+def test_what_needs_a_gpu_is_told_before_the_model_is_loaded(project):
+    assert project.train("--mixed_precision", "fp16", "--xformers").returncode == 2
+    run = project.newest_run()
+    log = run.log_file.read_text(encoding="utf-8")
+    assert "error: mixed_precision is fp16, which needs a GPU" in log and "error: xformers is on, which needs" in log
+    assert "Traceback" not in log and "trainable parameters" not in log
+
+
 def test_saving_changes_nothing_of_a_schedule_free_training(project, tmp_path):
     """Its files hold another point than the one it trains at; going there and back would round."""
     options = ("--optimizer_type", "adamwschedulefree", "--learning_rate", "1e-2", "--max_train_steps", "4")

@@ -31,6 +31,12 @@ _BY_NAME = {
     "lr_scheduler": st.just("linear"),  # goes with any warm-up
     "lr_warmup_steps": st.integers(0, 10**6) | st.floats(0, 1, exclude_min=True) | st.just(1.0),
     "sdpa": st.just(True),
+    "flash_attn": st.just(False),  # not both
+    "xformers": st.just(False),
+    "gradient_checkpointing_cpu_offload": st.just(False),  # needs gradient_checkpointing
+    "img_in_txt_in_offloading": st.just(False),  # needs blocks_to_swap
+    "dynamo_backend": st.just("NO"),  # not with compile
+    "compile_mode": st.just("default"),  # goes with any backend
     "fp8_base": st.just(False),  # not both
     "seed": st.none() | st.integers(0, 2**32 - 1),
     "lr_decay_steps": st.integers(0, 10**6) | st.floats(0, 1, exclude_min=True) | st.just(1.0),

@@ -80,10 +80,10 @@ def test_a_text_that_begins_with_a_dash_is_told_apart_from_a_flag():
         (["--network_dmi", "4"], ["there is no option --network_dmi (did you mean network_dim?)"]),
         (["--network_dmi=4"], ["there is no option --network_dmi (did you mean network_dim?)"]),
         (
-            ["--blocks_to_swap", "4"],
+            ["--console_num_images", "4"],
             [
-                "--blocks_to_swap is an option of musubi-tuner that LoRA Loom does not act on yet "
-                "(take it out; the run would not do what it says)"
+                "--console_num_images asks for something else than a run "
+                "(give it to the command: python -m backend cache_latents --console_num_images)"
             ],
         ),
         (["--network_d", "4"], ["there is no option --network_d (did you mean network_dim?)"]),

@@ -1,6 +1,9 @@
 """A whole set of option values, and everything that can be wrong with it."""
 
 import pytest
+from accelerate.commands.config.config_utils import DYNAMO_BACKENDS
+from accelerate.utils import DynamoBackend
+from accelerate.utils.constants import TORCH_DYNAMO_MODES
 
 from backend.config.configuration import Configuration, all_options, check_values, group_of_option
 from backend.errors import OptionError
@@ -92,9 +95,9 @@ def test_an_option_given_by_itself_wins_over_network_args():
         ({"network_dmi": 4}, "there is no option network_dmi (did you mean network_dim?)"),
         ({"xyzzy": 4}, "there is no option xyzzy (docs/options.md lists all options)"),
         (
-            {"blocks_to_swap": 20},
-            "blocks_to_swap is an option of musubi-tuner that LoRA Loom does not act on yet "
-            "(take it out; the run would not do what it says)",
+            {"console_num_images": 20},
+            "console_num_images asks for something else than a run (give it to the command: python -m backend "
+            "cache_latents --console_num_images)",
         ),
         ({"network_dim": 0}, "Rank (network_dim) is 0 (wanted a whole number, at least 1)"),
         ({"network_dim": 4.5}, "Rank (network_dim) is 4.5 (wanted a whole number, at least 1)"),
@@ -119,6 +122,68 @@ def test_an_option_given_by_itself_wins_over_network_args():
         ),
         ({"sdpa": False}, "no attention backend is chosen (switch SDPA attention (sdpa) on)"),
         (
+            {"sdpa": True, "flash_attn": True},
+            "2 attention backends are chosen: sdpa, flash_attn (switch all but one off, such as sdpa)",
+        ),
+        (
+            {"xformers": True, "flash_attn": True},
+            "2 attention backends are chosen: flash_attn, xformers (switch all but one off, such as flash_attn)",
+        ),
+        (
+            {"sage_attn": True},
+            "sage_attn cannot be used: SageAttention has no backward pass (choose sdpa, flash_attn or xformers)",
+        ),
+        (
+            {"flash3": True},
+            "flash3 cannot be used: FlashAttention 3 does not run with HunyuanVideo, in musubi-tuner either (choose "
+            "sdpa, flash_attn or xformers)",
+        ),
+        (
+            {"flash_attn": True, "mixed_precision": "no"},
+            "flash_attn computes in fp16 or bf16 only, but mixed_precision is no (set mixed_precision to bf16)",
+        ),
+        (
+            {"gradient_checkpointing_cpu_offload": True},
+            "gradient_checkpointing_cpu_offload is on, but gradient_checkpointing is not (switch "
+            "gradient_checkpointing on)",
+        ),
+        (
+            {"img_in_txt_in_offloading": True},
+            "img_in_txt_in_offloading is on, but no blocks are swapped, whose places the embedders would use (set "
+            "blocks_to_swap, or switch it off)",
+        ),
+        (
+            {"block_swap_ring_size": 0},
+            "Swapped blocks on the GPU (block_swap_ring_size) is 0 (wanted a whole number, at least 1)",
+        ),
+        (
+            {"blocks_to_swap": 4, "compile": True, "compile_mode": "reduce-overhead"},
+            "CUDA graphs need weights that stay where they are, but blocks_to_swap moves them (choose the compile_mode "
+            "default or max-autotune-no-cudagraphs with the compile_backend inductor)",
+        ),
+        (
+            {"blocks_to_swap": 4, "dynamo_backend": "EAGER"},
+            "dynamo_backend compiles the whole transformer, but blocks_to_swap moves its weights meanwhile (use "
+            "compile in its place)",
+        ),
+        (
+            {"compile": True, "dynamo_backend": "INDUCTOR"},
+            "both compile and dynamo_backend are given, which would compile twice (set dynamo_backend to NO)",
+        ),
+        (
+            {"compile": True, "compile_backend": "eager", "compile_mode": "max-autotune"},
+            "compile_mode is max-autotune, which only the compile_backend inductor knows (choose default)",
+        ),
+        (
+            {"dynamo_backend": "eager", "dynamo_mode": "max-autotune"},
+            "dynamo_mode is max-autotune, which only the dynamo_backend INDUCTOR knows (choose default)",
+        ),
+        (
+            {"dynamo_backend": "EAGER", "dynamo_fullgraph": True},
+            "dynamo_fullgraph cannot be used: captions are cut to their real length, which no single graph can do (use "
+            "compile with compile_fullgraph, which compiles each block as a whole)",
+        ),
+        (
             {"output_name": "a/b"},
             "Output name (output_name) is 'a/b' (wanted a file name that every system takes, without folder and "
             "ending)",
@@ -138,7 +203,7 @@ def test_an_option_given_by_itself_wins_over_network_args():
         ),
         (
             {"accelerate_config_file": "a.yaml", "num_processes": 2, "fp8_scaled": True},
-            "fp8_scaled and accelerate_config_file do not go together (switch fp8_scaled off)",
+            "fp8_scaled and accelerate_config_file do not go together (take fp8_scaled out)",
         ),
         (
             {"show_timesteps": "console"},
@@ -265,5 +330,27 @@ def test_the_home_folder_is_written_out(monkeypatch):
 
 
 def test_options_of_musubi_tuner_that_would_change_nothing_may_stand_in_a_file():
-    values = {"flash_attn": False, "keep_cache": True, "persistent_data_loader_workers": True, "sage_attn": ""}
+    values = {"sage_attn": False, "keep_cache": True, "persistent_data_loader_workers": True}
+    values |= {"split_attn": True, "block_swap_h2d_only": True, "disable_numpy_memmap": True, "dynamo_dynamic": True}
     assert Configuration.from_values(values) == Configuration()
+
+
+@pytest.mark.parametrize("other", ["flash_attn", "xformers"])
+def test_sdpa_is_on_unless_another_attention_is_chosen(other):
+    assert Configuration().memory.sdpa
+    chosen = Configuration.from_values({other: True})
+    assert getattr(chosen.memory, other) and not chosen.memory.sdpa
+    assert chosen.changed(seed=1).memory.sdpa is False
+    assert Configuration.from_values({other: False}).memory.sdpa
+
+
+def test_flash_attention_takes_half_precision_weights_without_mixed_precision():
+    values = {"flash_attn": True, "mixed_precision": "no", "dit_dtype": "bfloat16"}
+    assert Configuration.from_values(values).memory.flash_attn
+
+
+def test_dynamo_backends_are_those_of_accelerates_launcher():
+    """But for HPU_BACKEND and NEURON, which it does not take, and one that it misspells."""
+    known = {backend.value for backend in DynamoBackend}
+    assert set(all_options()["dynamo_backend"].choices) - {"NO"} == known & set(DYNAMO_BACKENDS)
+    assert list(all_options()["dynamo_mode"].choices) == TORCH_DYNAMO_MODES

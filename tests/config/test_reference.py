@@ -2,7 +2,13 @@
 
 from backend.config.configuration import Configuration, all_options
 from backend.config.reference import PAGE, format_reference
-from backend.config.reference_options import MUSUBI_TUNER_OPTIONS
+from backend.config.reference_options import (
+    CANNOT_BE_USED,
+    COMMAND_FLAGS,
+    ENVIRONMENT_VARIABLES,
+    MUSUBI_TUNER_OPTIONS,
+    WITHOUT_EFFECT_ON_RESULTS,
+)
 from backend.config.schema import GROUPS
 
 
@@ -27,6 +33,13 @@ def test_every_name_is_one_of_musubi_tuner_or_stands_in_its_network_args():
     of_accelerate = {"num_processes", "num_machines", "machine_rank", "gpu_ids", "num_cpu_threads_per_process"}
     of_accelerate |= {"main_process_ip", "main_process_port", "accelerate_config_file"}
     assert names - of_accelerate - {"overwrite"} <= MUSUBI_TUNER_OPTIONS
+
+
+def test_every_option_of_musubi_tuner_acts_or_is_told_why_not():
+    acts = set(all_options()) | {"network_args"} | WITHOUT_EFFECT_ON_RESULTS
+    assert (MUSUBI_TUNER_OPTIONS & acts) | COMMAND_FLAGS.keys() | ENVIRONMENT_VARIABLES.keys() | (
+        CANNOT_BE_USED.keys()
+    ) == MUSUBI_TUNER_OPTIONS
 
 
 def test_the_groups_are_those_of_a_configuration():

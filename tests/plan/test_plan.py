@@ -217,6 +217,13 @@ def test_a_plan_needs_neither_torch_nor_gradio(dataset_file):
     assert ended.stdout.splitlines()[-1] == "set()"
 
 
+def test_more_blocks_to_swap_than_the_transformer_has_are_a_problem_before_the_start():
+    assert messages_for(plan_of(blocks_to_swap=38), "blocks_to_swap") == []
+    for dit, count in ((None, "20 and 40"), (SMALL_MODEL, "2 and 2")):
+        (message,) = messages_for(plan_of(dit=dit, blocks_to_swap=39), "blocks_to_swap")
+        assert message.endswith(f"but the transformer has {count}")
+
+
 def test_a_lora_that_would_be_overwritten_is_a_problem_before_the_start(tmp_path):
     (tmp_path / "mine.safetensors").touch()
     plan = make_plan(Configuration.from_values({"output_dir": str(tmp_path), "output_name": "mine"}))

@@ -20,11 +20,12 @@ def test_one_process_is_stated_with_all_that_a_default_could_change():
     found = arguments(mixed_precision="bf16", num_cpu_threads_per_process=3)
     stated = {
         "--num_processes": "1", "--num_machines": "1", "--machine_rank": "0", "--gpu_ids": "all",
-        "--mixed_precision": "bf16", "--dynamo_backend": "no", "--num_cpu_threads_per_process": "3",
+        "--mixed_precision": "bf16", "--dynamo_backend": "no", "--dynamo_mode": "default",
+        "--num_cpu_threads_per_process": "3",
     }  # fmt: skip
     assert {name: flag(found, name) for name in stated} == stated
     assert Path(flag(found, "--config_file")).name == "accelerate.yaml" and Path(flag(found, "--config_file")).is_file()
-    assert "--multi_gpu" not in found
+    assert "--multi_gpu" not in found and "--dynamo_use_dynamic" not in found
     assert found[-2:] == ["--config_file", str(Path("run/config.toml"))]
 
 
@@ -41,3 +42,9 @@ def test_several_machines_know_where_to_meet():
     stated = {"--num_processes": "4", "--num_machines": "2", "--machine_rank": "1", "--main_process_ip": "10.0.0.1"}
     assert {name: flag(found, name) for name in stated} == stated
     assert flag(found, "--main_process_port") == "29500"
+
+
+def test_what_accelerate_compiles_is_for_any_size():
+    found = arguments(dynamo_backend="INDUCTOR", dynamo_mode="max-autotune")
+    assert (flag(found, "--dynamo_backend"), flag(found, "--dynamo_mode")) == ("inductor", "max-autotune")
+    assert "--dynamo_use_dynamic" in found

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from backend.errors import ModelFileError
 from backend.models.hunyuan_video.fp8 import Float8Kind, keep_in_float8, to_float8
+from backend.models.hunyuan_video.offload import WeightRing
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
 from backend.models.weight_files import check_names_and_shapes, place_weights, read_tensors, some
+from backend.plan.block_swap import BlockSwap
 from backend.plan.modules import block_linears, shape_from_header
 from backend.plan.weights_header import HUNYUAN_VIDEO_TRANSFORMER, kind_of_file, strip_prefix
 
@@ -26,13 +28,15 @@ def load_transformer(
     dtype: torch.dtype | None = None,
     merge: Merge | None = None,
     float8: Float8Kind | None = None,
+    swap: BlockSwap | None = None,
 ) -> HunyuanVideoTransformer:
     """The transformer with the weights of a file, frozen, in eval mode. dtype: None keeps the file's.
 
     Any size of the family: the shapes tell which; a common prefix of the names is cut off. merge: changes the weight of
     a module of that name while it is read. float8: how the Linears of the blocks are kept in 8 bits, after merging.
-    Raises ModelFileError, before any weight is read, for a file that is missing, damaged, of another kind, or lacks a
-    tensor.
+    swap: what is kept in CPU memory; it is never on the device before it is used.
+    Raises, before any weight is read, ModelFileError for a file that is missing, damaged, of another kind, or lacks a
+    tensor, and OptionError for more blocks to swap than there are.
     """
     path = Path(path)
     tensors = read_tensors(path)
@@ -44,6 +48,7 @@ def load_transformer(
         shape = shape_from_header({name: tuple(tensor.shape) for name, tensor in weights.items()})
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
+    parts = swap.parts(shape) if swap else []
     with torch.device("meta"):
         model = HunyuanVideoTransformer(shape)
         check_names_and_shapes(model.state_dict(), weights, path=path)
@@ -60,7 +65,11 @@ def load_transformer(
         small, scale = to_float8(merged, float8)
         return {name: small} if scale is None else {name: small, f"{linears[name]}.scale": scale}
 
-    place_weights(model, weights, device=device, dtype=dtype, convert=convert)
+    swapped = tuple(f"{name}." for part in parts for name in part)
+    place_weights(model, weights, device=device, dtype=dtype, convert=convert, in_cpu_memory=swapped)
+    if swap:
+        modules = [[model.get_submodule(name) for name in part] for part in parts]
+        model.weight_ring = WeightRing(modules, device=device, slots=swap.slots, pinned=swap.pinned)
     return model
 
 

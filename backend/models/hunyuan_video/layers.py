@@ -9,7 +9,8 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
+
+from backend.models.hunyuan_video.attention import Kernel, attention, sdpa
 
 NORM_EPS = 1e-6
 ROPE_THETA = 256.0
@@ -21,22 +22,6 @@ Rope = tuple[Tensor, Tensor]
 
 
 # ---------------------------------------------------------------------------------------------------- attention
-
-
-def attention(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Every token of an item attends to every token of that item.
-
-    q, k, v: (B, S, heads, head_dim). lengths: real tokens of each item, which come first, S in the longest; the rest
-    takes no part and gets zeros. No mask of (S, S) is made. Returns (B, S, heads * head_dim).
-    """
-    q, k, v = (tensor.transpose(1, 2) for tensor in (q, k, v))  # (B, S, heads, head_dim) -> (B, heads, S, head_dim)
-    if min(lengths) == q.shape[2]:
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-    items = [
-        F.scaled_dot_product_attention(q[i, None, :, :n], k[i, None, :, :n], v[i, None, :, :n])
-        for i, n in enumerate(lengths)
-    ]
-    return pad_sequence([item[0].transpose(0, 1).flatten(1) for item in items], batch_first=True)
 
 
 def split_heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -229,6 +214,7 @@ class DoubleBlock(nn.Module):
 
     def __init__(self, hidden_size: int, heads: int, mlp_hidden: int) -> None:
         super().__init__()
+        self.kernel: Kernel = sdpa
         self.heads = heads
         head_dim = hidden_size // heads
 
@@ -259,7 +245,7 @@ class DoubleBlock(nn.Module):
         k = torch.cat((self.img_attn_k_norm(img_k), self.txt_attn_k_norm(txt_k)), dim=1)
         v = torch.cat((img_v, txt_v), dim=1)
 
-        attended = attention(rotate(q, rope), rotate(k, rope), v, lengths)
+        attended = attention(rotate(q, rope), rotate(k, rope), v, lengths, kernel=self.kernel)
         img_attended, txt_attended = attended.split((img.shape[1], txt.shape[1]), dim=1)
 
         img = img + img_gate1 * self.img_attn_proj(img_attended)
@@ -274,6 +260,7 @@ class SingleBlock(nn.Module):
 
     def __init__(self, hidden_size: int, heads: int, mlp_hidden: int) -> None:
         super().__init__()
+        self.kernel: Kernel = sdpa
         self.heads = heads
         self.widths = (3 * hidden_size, mlp_hidden)
         self.linear1 = nn.Linear(hidden_size, 3 * hidden_size + mlp_hidden)
@@ -287,7 +274,7 @@ class SingleBlock(nn.Module):
         shift, scale, gate = self.modulation(vec)
         qkv, mlp = self.linear1(modulated_norm(x, shift, scale)).split(self.widths, dim=-1)
         q, k, v = split_heads(qkv, self.heads)
-        attended = attention(rotate(self.q_norm(q), rope), rotate(self.k_norm(k), rope), v, lengths)
+        attended = attention(rotate(self.q_norm(q), rope), rotate(self.k_norm(k), rope), v, lengths, kernel=self.kernel)
         return x + gate * self.linear2(torch.cat((attended, F.gelu(mlp, approximate="tanh")), dim=-1))
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
+from functools import partial
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.checkpoint import checkpoint
 
+from backend.models.copy_stream import CopyStream
+from backend.models.hunyuan_video.attention import Kernel
+from backend.models.hunyuan_video.checkpointing import run_checkpointed
 from backend.models.hunyuan_video.layers import (
     DoubleBlock,
     FinalLayer,
@@ -20,6 +26,7 @@ from backend.models.hunyuan_video.layers import (
     rope_tables,
     timestep_embedding,
 )
+from backend.models.hunyuan_video.offload import WeightRing
 from backend.plan.modules import TransformerShape
 
 PATCH_SIZE = (1, 2, 2)
@@ -30,7 +37,8 @@ class HunyuanVideoTransformer(nn.Module):
     """Predicts the velocity (noise - data) at a timestep.
 
     Attributes are the key names of the released checkpoint. With `gradient_checkpointing` set, a block keeps only its
-    inputs for the backward pass and is computed again there.
+    inputs for the backward pass and is computed again there; with `input_copies` they are kept in CPU memory.
+    `weight_ring`: where the weights are of parts that lie in CPU memory.
     Source: Kong et al. 2024, "HunyuanVideo" (arXiv:2412.03603).
     """
 
@@ -38,6 +46,8 @@ class HunyuanVideoTransformer(nn.Module):
         super().__init__()
         self.shape = shape
         self.gradient_checkpointing = False
+        self.input_copies: CopyStream | None = None
+        self.weight_ring = WeightRing()
         width, heads, mlp_hidden = shape.hidden_size, shape.heads, shape.mlp_hidden
 
         self.img_in = PatchEmbed(shape.in_channels, width, PATCH_SIZE)
@@ -75,30 +85,47 @@ class HunyuanVideoTransformer(nn.Module):
         time_features = timestep_embedding(timestep).to(dtype)
         guidance_features = timestep_embedding(guidance).to(dtype)
         vec = self.time_in(time_features) + self.vector_in(pooled_text.to(dtype)) + self.guidance_in(guidance_features)
-        img = self.img_in(x.to(dtype))
-        txt = self.txt_in(text_states, time_features, text_lengths)
-        # The tables have rows for padded text, too, so that one pair serves captions of all lengths.
-        cos, sin = rope_tables(grid, self.shape.rope_dims, text_tokens=text_mask.shape[1], device=x.device)
-        rope = cos[: max(lengths)], sin[: max(lengths)]
-
-        for block in self.double_blocks:
-            img, txt = self._run(block, img, txt, vec, rope, lengths)
-        tokens = torch.cat((img, txt), dim=1)
-        for block in self.single_blocks:
-            tokens = self._run(block, tokens, vec, rope, lengths)
+        with self.weight_ring.forward_pass():
+            img = self._compute(self.img_in, x.to(dtype))
+            txt = self._compute(self.txt_in, text_states, time_features, text_lengths)
+            # The tables have rows for padded text, too, so that one pair serves captions of all lengths.
+            cos, sin = rope_tables(grid, self.shape.rope_dims, text_tokens=text_mask.shape[1], device=x.device)
+            rope = cos[: max(lengths)], sin[: max(lengths)]
+            for block in self.double_blocks:
+                img, txt = self._run(block, (img, txt), vec, rope, lengths)
+            tokens = torch.cat((img, txt), dim=1)
+            for block in self.single_blocks:
+                tokens = self._run(block, (tokens,), vec, rope, lengths)
         return unpatchify(self.final_layer(tokens[:, :image_tokens], vec), grid).to(x.dtype)
 
-    def _run(self, block: nn.Module, *inputs: object) -> Tensor | tuple[Tensor, Tensor]:
-        if self.gradient_checkpointing and torch.is_grad_enabled():
-            # Blocks before the first trained one save nothing and so are not computed again.
-            return checkpoint(block, *inputs, use_reentrant=False)
-        return block(*inputs)
+    def use_attention(self, kernel: Kernel) -> None:
+        """Let the blocks attend by another kernel than PyTorch's own."""
+        for block in (*self.double_blocks, *self.single_blocks):
+            block.kernel = kernel
+
+    def _run(self, block: nn.Module, tokens: tuple[Tensor, ...], *rest: object) -> Tensor | tuple[Tensor, Tensor]:
+        """block(*tokens, *rest). Blocks before the first trained one keep nothing, and are not computed again."""
+        learns = torch.is_grad_enabled() and _passes_gradients(block, tokens)
+        compute = partial(self._compute, block, again=learns)
+        if learns and self.gradient_checkpointing:
+            return run_checkpointed(compute, tokens, *rest, copies=self.input_copies)
+        with self.weight_ring.kept_by_name(block) if learns else nullcontext():
+            return compute(*tokens, *rest)
+
+    def _compute(self, part: nn.Module, *inputs: object, again: bool = False) -> Any:
+        """part(*inputs) with its weights on the device. again: the backward pass will need them there, too."""
+        with self.weight_ring.visit(part, again=again):
+            return part(*inputs)
 
     def _compute_dtype(self, device_type: str) -> torch.dtype:
         """What autocast computes in where it is on, else what the weights are stored in."""
         if torch.is_autocast_enabled(device_type):
             return torch.get_autocast_dtype(device_type)
         return self.img_in.proj.weight.dtype
+
+
+def _passes_gradients(block: nn.Module, tokens: tuple[Tensor, ...]) -> bool:
+    return any(tensor.requires_grad for tensor in chain(tokens, block.parameters()))
 
 
 def patch_grid(x: Tensor) -> tuple[int, int, int]:

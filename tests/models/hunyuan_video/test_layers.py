@@ -1,14 +1,12 @@
-"""Sinusoids, rotary tables and attention against the reference and against their plain formulas."""
+"""Sinusoids and rotary tables against the reference and against their plain formulas."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from backend.models.hunyuan_video.layers import (
     RMSNorm,
-    attention,
     rope_tables,
     rotate,
     split_heads,
@@ -76,14 +74,3 @@ def test_splitting_heads_copies_nothing():
     q, k, v = split_heads(qkv, heads=2)
     assert torch.equal(torch.cat([part.flatten(2) for part in (q, k, v)], dim=-1), qkv)
     assert q.untyped_storage().data_ptr() == qkv.untyped_storage().data_ptr()
-
-
-def test_attention_with_lengths_is_attention_with_a_mask():
-    q, k, v = torch.randn(3, 2, 6, 2, 4).unbind(0)
-    lengths = [6, 4]
-    is_real = torch.arange(6) < torch.tensor(lengths)[:, None]  # (B, S)
-    masked = F.scaled_dot_product_attention(
-        *(tensor.transpose(1, 2) for tensor in (q, k, v)), attn_mask=is_real[:, None, None, :]
-    )
-    expected = masked.transpose(1, 2).flatten(2) * is_real[..., None]
-    assert torch.allclose(attention(q, k, v, lengths), expected, atol=1e-6)
