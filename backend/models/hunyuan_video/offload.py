@@ -54,7 +54,8 @@ class WeightRing:
         self._index = {module: index for index, modules in enumerate(parts) for module in modules}
         size = max((len(part.memory) for part in self._parts), default=0)
         count = min(slots, len(self._parts))
-        self._slots = [_Slot(torch.empty(size, dtype=torch.uint8, device=device)) for _ in range(count)]
+        memories = [torch.empty(size, dtype=torch.uint8, device=device) for _ in range(count)]
+        self._slots = [_Slot(memory, released=self._copies.mark()) for memory in memories]
         self._current: _Slot | None = None
         self._forward = False
         self._lowest = len(self._parts)
