@@ -142,6 +142,8 @@ def print_summary(
     base = sum(parameter.numel() for parameter in transformer.parameters()) - network.trainable_parameters
     options, steps = configuration.network, data.steps
     print(f"base: {base:,} parameters, {transformer.img_in.proj.weight.dtype}, {configuration.model.dit}")
+    if swapped := transformer.weight_ring.summary():
+        print(f"swapped: {swapped}")
     print(
         f"network: {options.network_module}, {len(network.layers)} modules, rank {options.network_dim}, "
         f"{network.trainable_parameters:,} trainable parameters"
