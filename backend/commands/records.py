@@ -143,6 +143,8 @@ def print_summary(
     base = sum(parameter.numel() for parameter in transformer.parameters()) - network.trainable_parameters
     options, steps = configuration.network, data.steps
     print(f"base: {base:,} parameters, {transformer.img_in.proj.weight.dtype}, {configuration.model.dit}")
+    if swapped := transformer.weight_ring.summary():
+        print(f"swapped: {swapped}")
     ranks = sorted({layer.rank for layer in network.layers.values()})
     rank = f"{ranks[0]}" if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}"
     print(

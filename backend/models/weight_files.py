@@ -80,13 +80,13 @@ def place_weights(
 ) -> None:
     """Give a model these weights, frozen and in eval mode; one after the other, so that no second copy of all exists.
 
-    in_cpu_memory: the beginnings of the names of those that stay off the device. Mapped memory that was copied from is
-    given back at once.
+    in_cpu_memory: the beginnings of the names of those that stay off the device, as copies that the file is not needed
+    for. Mapped memory that was copied from is given back at once.
     """
     placed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        place = "cpu" if name.startswith(in_cpu_memory) else device
-        moved = tensor.to(device=place, dtype=dtype or tensor.dtype)
+        stays = name.startswith(in_cpu_memory)
+        moved = tensor.to(device="cpu" if stays else device, dtype=dtype or tensor.dtype, copy=stays)
         placed |= convert(name, moved) if convert else {name: moved}
         if moved.data_ptr() != tensor.data_ptr():
             _give_back(tensor)

@@ -50,16 +50,29 @@ class WeightRing:
         """
         device = torch.device(device)
         self._copies = copies or CopyStream(device)
-        self._parts = [_Part(modules, pinned=pinned and device.type == "cuda") for modules in parts]
+        self._pinned = pinned and device.type == "cuda"
+        self._parts = [_Part(modules, pinned=self._pinned) for modules in parts]
         self._index = {module: index for index, modules in enumerate(parts) for module in modules}
         size = max((len(part.memory) for part in self._parts), default=0)
         count = min(slots, len(self._parts))
-        self._slots = [_Slot(torch.empty(size, dtype=torch.uint8, device=device)) for _ in range(count)]
+        memories = [torch.empty(size, dtype=torch.uint8, device=device) for _ in range(count)]
+        self._slots = [_Slot(memory, released=self._copies.mark()) for memory in memories]
         self._current: _Slot | None = None
         self._forward = False
         self._lowest = len(self._parts)
         for part in self._parts:
             part.lie_in(self._slots[0].memory)
+
+    def summary(self) -> str:
+        """How much lies where, "" if nothing is swapped."""
+        if not self._parts:
+            return ""
+        away = sum(len(part.memory) for part in self._parts) / 2**30
+        place = len(self._slots[0].memory) / 2**30
+        return (
+            f"{len(self._parts)} parts in {away:.2f} GiB of CPU memory{', pinned' if self._pinned else ''}, "
+            f"{len(self._slots)} places of {place:.2f} GiB on the device"
+        )
 
     def in_cpu_memory(self) -> list[list[Tensor]]:
         """The weights of each part, as they lie in CPU memory."""

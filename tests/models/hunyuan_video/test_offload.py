@@ -228,6 +228,13 @@ def test_swapped_weights_are_read_into_cpu_memory_and_never_onto_the_device_firs
     assert {parameter.device.type for parameter in others} == {"meta"}
 
 
+def test_the_summary_tells_how_much_lies_where():
+    assert WeightRing().summary() == ""
+    linears = [nn.Linear(1024, size, bias=False).requires_grad_(False) for size in (1024, 2048, 2048)]
+    ring = WeightRing([[linear] for linear in linears])
+    assert ring.summary() == "3 parts in 0.02 GiB of CPU memory, 2 places of 0.01 GiB on the device"
+
+
 def test_a_loaded_model_has_its_swapped_parts_in_cpu_memory(weights_file):
     settings = BlockSwap(2, embedders=True)
     assert settings.parts(SHAPE) == [("img_in", "txt_in"), *((name,) for name in SWAPPED)]
