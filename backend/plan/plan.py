@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from backend.config.network_args import parse_assignments
 from backend.config.sample_prompts import check_images, read_prompts
 from backend.config.schema import ModelOptions
 from backend.dataset.count import DatasetCount, count_dataset
-from backend.errors import DatasetError, ModelFileError, OptionError, Problem
+from backend.errors import DatasetError, InputError, ModelFileError, OptionError, Problem
 from backend.plan.block_swap import swapped_blocks
 from backend.plan.encoder_files import encoder_problems
 from backend.plan.learning_rates import ScheduleSettings, list_rates, schedule_problems
@@ -99,12 +100,9 @@ def make_plan(configuration: Configuration) -> Plan:
     must_cache = count is not None and count.missing > 0
     problems += encoder_problems(configuration.model, severity="error" if must_cache else "warning")
     steps = _steps(configuration, count)
-    problems += _swap_problems(shape, configuration.memory.blocks_to_swap or 0)
     problems += _existing_output(configuration)
-    problems += _resume_problems(configuration)
-    problems += _sharding_problems(configuration.machines.accelerate_config_file)
     problems += find_doubts(configuration)
-    problems += _prompt_problems(configuration.sampling.sample_prompts)
+    problems += _input_problems(configuration, shape)
     if not configuration.schedule.lr_scheduler_type:
         problems += schedule_problems(
             schedule_settings(configuration), total_steps=steps.total_steps if steps else None
@@ -197,39 +195,29 @@ def _existing_output(configuration: Configuration) -> list[Problem]:
     return [Problem(f"{found[-1]}: exists already{more}", hint=hint, option="output_name")]
 
 
-def _swap_problems(shape: TransformerShape, blocks_to_swap: int) -> list[Problem]:
+def _input_problems(configuration: Configuration, shape: TransformerShape) -> list[Problem]:
+    """What is wrong with the files that the options name, and with what they ask of this transformer."""
+    memory, machines, saving = configuration.memory, configuration.machines, configuration.saving
+    problems = _raised(partial(swapped_blocks, shape, memory.blocks_to_swap or 0))
+    if machines.accelerate_config_file:
+        problems += _raised(partial(read_sharding, Path(machines.accelerate_config_file)))
+    if prompts := configuration.sampling.sample_prompts:
+        problems += _raised(partial(_check_prompts, Path(prompts)))
+    if saving.resume and not configuration.huggingface.resume_from_huggingface:
+        problems += _raised(partial(read_state_record, Path(saving.resume)))
+    return problems
+
+
+def _check_prompts(path: Path) -> None:
+    if problems := check_images(read_prompts(path), needed=False):
+        raise OptionError.of(problems)
+
+
+def _raised(check: Callable[[], object]) -> list[Problem]:
+    """The problems of what the check raises, [] if it raises nothing."""
     try:
-        swapped_blocks(shape, blocks_to_swap)
-    except OptionError as error:
-        return list(error.problems)
-    return []
-
-
-def _prompt_problems(path: str | None) -> list[Problem]:
-    try:
-        if path is not None:
-            return check_images(read_prompts(Path(path)), needed=False)
-    except OptionError as error:
-        return list(error.problems)
-    return []
-
-
-def _sharding_problems(path: str | None) -> list[Problem]:
-    try:
-        if path is not None:
-            read_sharding(Path(path))
-    except OptionError as error:
-        return list(error.problems)
-    return []
-
-
-def _resume_problems(configuration: Configuration) -> list[Problem]:
-    resume = configuration.saving.resume
-    if not resume or configuration.huggingface.resume_from_huggingface:
-        return []
-    try:
-        read_state_record(Path(resume))
-    except ModelFileError as error:
+        check()
+    except InputError as error:
         return list(error.problems)
     return []
 
