@@ -17,6 +17,7 @@ from backend.models.weight_files import fill_model, read_tensors, wrong_kind
 from backend.plan.weights_header import read_header
 
 SPATIAL_COMPRESSION = 8
+TEMPORAL_COMPRESSION = 4  # of all frames but the first
 DEFAULT_TILE_PIXELS = 256
 _RELEASED_NORM_GROUPS = 32
 
