@@ -25,7 +25,7 @@ from demo_base.pictures import any_clip
 
 SHAPE = {"block_out_channels": (16, 16, 64, 64), "layers_per_block": 1, "norm_num_groups": 1}
 """One group: in groups of few channels the norms take the brightness of plain colours away."""
-BATCHES = ((1, 12, 32), (5, 4, 32), (9, 3, 32), (5, 1, 64), (1, 4, 64))
+BATCHES = ((1, 8, 32), (5, 4, 32), (9, 3, 32), (5, 1, 64), (9, 1, 64))
 """Frames, clips and width of a step's batch, one of these: about the same work each."""
 DIVERGENCE_WEIGHT = 3e-4
 LATENT_CHANNELS = 16
@@ -39,6 +39,7 @@ def train_autoencoder(folder: Path, *, steps: int, seed: int) -> None:
     optimizer = Muon(trained.parameters(), lr=plan.learning_rate)
     state = folder / "vae.state"
     train(trained, lambda generator: _loss(trained, generator), plan, optimizer=optimizer, state_file=state)
+    standardise(trained.vae)
     write_autoencoder(trained.vae, folder / "vae.safetensors")
 
 
@@ -99,20 +100,19 @@ def clip_batch(clips: list[np.ndarray]) -> Tensor:
 
 
 def write_autoencoder(vae: AutoencoderKLHunyuanVideo, file: Path) -> None:
-    """A .safetensors file in bfloat16 under the released names, with latents of mean 0 and deviation 1 once scaled."""
-    standardise(vae)
+    """A .safetensors file in bfloat16 under the released names."""
     weights = {name: tensor.bfloat16().contiguous() for name, tensor in vae.state_dict().items()}
     save_file(weights, file, metadata={"config": json.dumps({"norm_num_groups": SHAPE["norm_num_groups"]})})
 
 
 @torch.no_grad()
-def standardise(vae: AutoencoderKLHunyuanVideo) -> None:
-    """Move shift and scale of each latent channel into the two convolutions beside the latents, which changes no picture.
+def standardise(vae: AutoencoderKLHunyuanVideo, *, clips: int = 100) -> None:
+    """Move shift and scale of each latent channel into the two convolutions beside the latents; no picture changes.
 
     What the transformer sees, latents x 0.477, then has mean 0 and deviation 1 in every channel.
     """
     chance = random.Random(0)
-    latents = [vae.encode(clip_batch([any_clip(chance, 9)])).latent_dist.mean for _ in range(100)]
+    latents = [vae.encode(clip_batch([any_clip(chance, 9)])).latent_dist.mean for _ in range(clips)]
     values = torch.cat(latents).transpose(0, 1).flatten(1)  # (16, n)
     mean, factor = values.mean(dim=1), 1 / (LATENT_SCALE * values.std(dim=1))
     before, after = vae.quant_conv, vae.post_quant_conv
@@ -124,7 +124,7 @@ def standardise(vae: AutoencoderKLHunyuanVideo) -> None:
 
 
 def _loss(trained: ThereAndBack, generator: torch.Generator) -> Mapping[str, Tensor]:
-    """Computed in bfloat16 by copies of the weights: with AMX a third faster than autocast, which copies activations."""
+    """Computed in bfloat16 by copies of the weights: a third faster than autocast, which copies activations."""
     chance = random.Random(torch.randint(2**62, (1,), generator=generator).item())
     frames, count, width = chance.choice(BATCHES)
     pixels = clip_batch([_cut(any_clip(chance, frames), width, chance) for _ in range(count)])
@@ -134,10 +134,10 @@ def _loss(trained: ThereAndBack, generator: torch.Generator) -> Mapping[str, Ten
     difference = error.abs().mean() + error.square().mean()
     # Without a term of their own colours take many times longer to learn than light and dark.
     colours = error.diff(dim=1).abs().mean() + error.diff(dim=1).square().mean()
-    edges = sum(error.diff(dim=axis).abs().mean() for axis in (3, 4))
+    edges = sum(error.diff(dim=axis).abs().mean() for axis in (2, 3, 4) if error.shape[axis] > 1)  # in time, too
     mean, log_variance = posterior.mean.float(), posterior.logvar.float()
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-    loss = difference + 2 * colours + 0.5 * edges + DIVERGENCE_WEIGHT * divergence
+    loss = difference + 2 * colours + edges + DIVERGENCE_WEIGHT * divergence
     return {"loss": loss, "L1": error.abs().mean(), "colours": colours, "edges": edges, "KL": divergence}
 
 

@@ -5,7 +5,6 @@ The corpus is in parts of its own seed each, so that its making can be cut off a
 
 from __future__ import annotations
 
-import os
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from demo_base.autoencoder import clip_batch
 from demo_base.captions import caption
 from demo_base.scenes import Scene, draw, random_scene
 
-PART = {1: 144, 9: 104, 17: 152}
+PART = {1: 200, 9: 200}
 """How many scenes of each number of frames are in a part."""
 CAPTIONS = 3
 """For each scene."""
@@ -144,6 +143,6 @@ def encode_captions(encoders: Encoders, texts: Sequence[str]) -> Iterator[Captio
 
 def _save(content: object, file: Path) -> None:
     file.parent.mkdir(exist_ok=True)
-    unfinished = file.with_name(f".{file.name}")
+    unfinished = file.with_name(f"{file.name}.unfinished")
     torch.save(content, unfinished)
-    os.replace(unfinished, file)
+    unfinished.replace(file)

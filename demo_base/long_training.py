@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -98,7 +97,7 @@ def _resume(module: nn.Module, averages: dict[str, Tensor], optimizer: torch.opt
 
 def _save(module: nn.Module, averages: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int, file: Path):
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}")
+    unfinished = file.with_name(f"{file.name}.unfinished")
     state = {"weights": module.state_dict(), "averages": averages, "optimizer": optimizer.state_dict(), "step": step}
     torch.save(state, unfinished)
-    os.replace(unfinished, file)
+    unfinished.replace(file)

@@ -1,4 +1,4 @@
-"""Clips that the autoencoder learns from: scenes, and much that the transformer never sees, so that LoRAs may be new."""
+"""Clips that the autoencoder learns from: scenes, and much that the transformer never sees and a LoRA may bring."""
 
 from __future__ import annotations
 

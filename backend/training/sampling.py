@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,10 @@ GUIDANCE_UNIT = 1000
 
 @dataclass(frozen=True)
 class PromptText:
-    """One encoded prompt. states: (1, L, text width), mask: (1, L), nonzero for real tokens, pooled: (1, pooled width)."""
+    """One encoded prompt.
+
+    states: (1, L, text width). mask: (1, L), nonzero for real tokens. pooled: (1, pooled width).
+    """
 
     states: Tensor
     mask: Tensor
@@ -63,12 +67,12 @@ def sample_latents(
 ) -> Tensor:
     """Latents as the VAE decodes them, not multiplied by the scaling factor: (1, 16, F, H, W) in float32.
 
-    The first frames are the same noise for clips of all lengths. Euler's method over `sigmas`, in float32. negative: for
-    cfg, with which velocity = negative + cfg x (positive - negative). on_step: told the number of each finished step.
+    The first frames are the same noise for clips of all lengths. Euler's method over `sigmas`, in float32. negative:
+    for cfg, with which velocity = negative + cfg x (positive - negative). on_step: told how many steps are done.
     """
     latents = draw_noise(size, generator=generator).to(text.states.device)
     levels = sigmas(settings.steps, flow_shift=settings.flow_shift)
-    for index, (sigma, following) in enumerate(zip(levels, levels[1:], strict=False)):
+    for index, (sigma, following) in enumerate(pairwise(levels)):
         velocity = _velocity(transformer, latents, text, negative, sigma=sigma, settings=settings)
         latents = latents + velocity.float() * (following - sigma)
         if on_step is not None:
@@ -84,7 +88,7 @@ def draw_noise(size: SampleSize, *, generator: torch.Generator) -> Tensor:
 
 
 def sigmas(steps: int, *, flow_shift: float) -> list[float]:
-    """The noise levels of a sample, from 1 to 0, one more than steps. A higher shift spends more steps on high noise."""
+    """Noise levels of a sample from 1 to 0, one more than steps; a higher shift spends more steps on high noise."""
     even = [1 - step / steps for step in range(steps + 1)]
     return [flow_shift * sigma / (1 + (flow_shift - 1) * sigma) for sigma in even]
 
