@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
-DEFAULT_STEPS = {"vae": 3000, "text": 700, "corpus": 15, "transformer": 6000}
-"""Of training; of the corpus, its parts."""
+DEFAULT_STEPS = {"vae": 5200, "text": 700, "corpus": 15, "transformer": 6000, "measure": 60}
+"""Of training; of the corpus, its parts; of the measures, prompts."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo_base", description=__doc__)
     parser.add_argument("stage", choices=[*DEFAULT_STEPS], help="in this order; each goes on where it was cut off")
     parser.add_argument("--folder", type=Path, required=True, help="where states and weights lie")
-    parser.add_argument("--steps", type=int, help="how long to train")
+    parser.add_argument("--steps", type=int, help="how long to train, how much to make")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="more than one wait for each other on a busy machine")
     options = parser.parse_args()
@@ -25,13 +25,14 @@ def main() -> None:
 
 
 def _stage(name: str) -> Callable[..., None]:
-    from demo_base import autoencoder, corpus, text_encoders, transformer
+    from demo_base import autoencoder, corpus, measures, text_encoders, transformer
 
     return {
         "vae": autoencoder.train_autoencoder,
         "text": text_encoders.train_text_encoders,
         "corpus": corpus.make_corpus,
         "transformer": transformer.train_transformer,
+        "measure": measures.measure,
     }[name]
 
 

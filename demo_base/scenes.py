@@ -33,6 +33,8 @@ BACKGROUNDS = {
     "sky": (150, 205, 240),
     "sand": (228, 208, 165),
 }
+HARDLY_SEEN = {"navy": "black"}
+"""A colour that is not drawn on a background."""
 SIZES = {"small": 10.0, "medium": 14.0, "large": 19.0}
 """Radii in pixels."""
 MOTIONS = ("still", "right", "left", "up", "down", "grow", "shrink", "spin", "bounce", "orbit", "fade")
@@ -105,7 +107,7 @@ def _figure(
     middle: tuple[float, float],
 ) -> Figure:
     shape = chance.choice(list(BASE_SHAPES))
-    colour = chance.choice([colour for colour in COLOURS if colour != background])
+    colour = chance.choice([colour for colour in COLOURS if colour not in (background, HARDLY_SEEN.get(background))])
     motion = chance.choice([motion for motion in motions if not (motion == "spin" and shape in ROUND)])
     return Figure(shape, colour, chance.choice(sizes), motion, middle)
 
