@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from backend.models.hunyuan_video.checkpoint import load_transformer
@@ -80,19 +82,22 @@ def prompt_following(sampler: Sampler, *, prompts: int, seed: int, sheet: Path) 
     }
 
 
-def nearest_shape(picture: np.ndarray, figure: Figure, background: str, shapes: tuple[str, ...]) -> str:
-    """The shape that overlaps most with what has the figure's colour in the picture; several sizes are tried."""
-    overlaps = {
-        shape: max(
-            shape_overlap(
-                picture, draw(Scene((Figure(shape, figure.colour, size, motion),), background))[index], figure.colour
-            )
+def best_overlaps(
+    picture: NDArray[np.uint8], figure: Figure, background: str, shapes: Sequence[str]
+) -> dict[str, float]:
+    """How well what has the figure's colour in the picture overlaps with each shape, at the size that fits it best."""
+    drawn = {
+        shape: [
+            draw(Scene((Figure(shape, figure.colour, size, "grow"),), background))[index]
             for size in ("small", "medium", "large")
-            for motion, index in (("grow", 4), ("still", 8), ("grow", 12))
-        )
+            for index in (4, 8, 12)
+        ]
         for shape in shapes
     }
-    return max(overlaps, key=overlaps.__getitem__)
+    return {
+        shape: max(shape_overlap(picture, each, figure.colour) for each in pictures)
+        for shape, pictures in drawn.items()
+    }
 
 
 def _lone_scene(chance: random.Random) -> Scene:
@@ -104,9 +109,10 @@ def _lone_scene(chance: random.Random) -> Scene:
 def _what_is_right(scene: Scene, clip: np.ndarray) -> dict[str, bool]:
     (figure,) = scene.figures
     middle = clip[FRAMES // 2]
+    overlaps = best_overlaps(clip[0], figure, scene.background, tuple(BASE_SHAPES))
     right = {
         "colour": dominant_colour(middle, scene.background) == figure.colour,
-        "shape": nearest_shape(clip[0], figure, scene.background, tuple(BASE_SHAPES)) == figure.shape,
+        "shape": max(overlaps, key=overlaps.__getitem__) == figure.shape,
     }
     if figure.motion in STRAIGHT:
         right["direction"] = direction(clip, figure.colour) == figure.motion
