@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, LlamaConfig, LlamaForCausalLM
 
@@ -76,8 +75,8 @@ CLASSES: dict[str, Sequence[str]] = {
 def train_text_encoders(folder: Path, *, steps: int, seed: int) -> None:
     """Train both, or go on; in the end the folders llama and clip lie in the folder, as the released models do."""
     torch.manual_seed(seed)
-    for name, make, write in (("llama", CaptionLlama, _write_llama), ("clip", CaptionClip, _write_clip)):
-        write_tokenizer(folder / name, llama_tokenizer_files if name == "llama" else clip_tokenizer_files)
+    write_tokenizers(folder)
+    for name, make, write in (("llama", CaptionLlama, write_llama), ("clip", CaptionClip, write_clip)):
         module = make(folder / name)
         plan = Plan(steps=steps, learning_rate=2e-3, seed=seed, ema=0.99)
         optimizer = torch.optim.AdamW(module.parameters(), betas=(0.9, 0.99))
@@ -85,10 +84,13 @@ def train_text_encoders(folder: Path, *, steps: int, seed: int) -> None:
         write(module, folder / name)
 
 
-def write_tokenizer(folder: Path, make: Callable[[Sequence[str]], Mapping[str, bytes]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in make(vocabulary.texts()).items():
-        (folder / name).write_bytes(content)
+def write_tokenizers(folder: Path) -> None:
+    """tokenizer.json and tokenizer_config.json of both, in the folders llama and clip."""
+    texts = vocabulary.texts()
+    for name, files in (("llama", llama_tokenizer_files(texts)), ("clip", clip_tokenizer_files(texts))):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for file, content in files.items():
+            (folder / name / file).write_bytes(content)
 
 
 class Questions(nn.Module):
@@ -112,7 +114,7 @@ class CaptionLlama(nn.Module):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.tokenizer = load_llm_tokenizer(folder)
-        self.config = {**LLAMA_CONFIG, "vocab_size": _rows(self.tokenizer)}
+        self.config = {**LLAMA_CONFIG, "vocab_size": self.tokenizer.get_vocab_size()}
         self.model = LlamaForCausalLM(LlamaConfig(**self.config))
         self.questions = Questions(LLAMA_CONFIG["hidden_size"])
 
@@ -135,7 +137,7 @@ class CaptionClip(nn.Module):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.tokenizer = load_clip_tokenizer(folder)
-        self.config = {**CLIP_CONFIG, "vocab_size": _rows(self.tokenizer)}
+        self.config = {**CLIP_CONFIG, "vocab_size": self.tokenizer.get_vocab_size()}
         self.model = CLIPTextModel(CLIPTextConfig(**self.config))
         self.questions = Questions(CLIP_CONFIG["hidden_size"])
 
@@ -179,15 +181,13 @@ def _labels(scene: Scene, *, moves: bool) -> dict[str, int]:
     return {name: UNKNOWN if value is None else CLASSES[name].index(value) for name, value in values.items()}
 
 
-def _rows(tokenizer: Tokenizer) -> int:
-    return tokenizer.get_vocab_size()
-
-
-def _write_llama(trained: CaptionLlama, folder: Path) -> None:
+def write_llama(trained: CaptionLlama, folder: Path) -> None:
+    """config.json and model.safetensors in bfloat16, under the released names."""
     _write(folder, trained.config, trained.model.state_dict())
 
 
-def _write_clip(trained: CaptionClip, folder: Path) -> None:
+def write_clip(trained: CaptionClip, folder: Path) -> None:
+    """The same two files."""
     weights = trained.model.state_dict().items()
     released = {f"text_model.{name.removeprefix('text_model.')}": tensor for name, tensor in weights}
     _write(folder, trained.config, {name: tensor for name, tensor in released.items() if "position_ids" not in name})
