@@ -13,6 +13,7 @@ COMMANDS = {
     "cache_text_encoder_outputs": "encode captions once, before training",
     "plan": "show what a training would do, without loading weights",
     "generate": "make pictures and clips, with and without LoRAs",
+    "lora": "look into LoRA files, convert, resize, merge and extract them",
     "queue": "run the queued jobs of a workspace",
     "demo": "make a small model family and a dataset to try everything with",
 }

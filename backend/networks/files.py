@@ -18,13 +18,15 @@ from backend.plan.weights_header import kind_of_file, read_header
 _LEGACY_HASH_START, _LEGACY_HASH_LENGTH = 0x100000, 0x10000
 
 
-def save_lora(path: Path, state_dict: Mapping[str, Tensor], *, metadata: Mapping[str, str], dtype: torch.dtype) -> None:
-    """Write a LoRA file whose tensors, alpha included, are all cast to dtype; the folder is created.
+def save_lora(
+    path: Path, state_dict: Mapping[str, Tensor], *, metadata: Mapping[str, str], dtype: torch.dtype | None
+) -> None:
+    """Write a LoRA file whose tensors, alpha included, are all cast to dtype, or to None; the folder is created.
 
     Adds sshs_model_hash and sshs_legacy_hash to the metadata. The file appears under its name only when it is complete,
     and replaces an older one at once. Raises UserError if it cannot be written.
     """
-    tensors = {key: tensor.detach().to("cpu", dtype).contiguous() for key, tensor in state_dict.items()}
+    tensors = {key: tensor.detach().to("cpu", dtype or tensor.dtype).contiguous() for key, tensor in state_dict.items()}
     # The legacy hash is defined on a file with the ss_ keys only: write and hash that, then the real one over it.
     hashed = {key: value for key, value in metadata.items() if key.startswith("ss_")}
     try:

@@ -1,0 +1,233 @@
+"""LoRA files in the three namings: musubi-tuner's (default), ComfyUI's, and that of diffusers and PEFT.
+
+    default      lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight, with an alpha for each module
+    comfyui      diffusion_model.double_blocks.0.img_attn_qkv.lora_A.weight
+    diffusers    transformer.transformer_blocks.0.attn.to_q.lora_A.weight, q, k and v apart
+
+The last two have no alpha: the root of the scale, alpha / rank, is in each matrix. What a module adds to its weight is
+the same in all.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from backend.errors import ModelFileError
+from backend.plan.adapter_files import NATIVE_PREFIX
+
+Naming = Literal["default", "comfyui", "diffusers"]
+Modules = dict[str, dict[str, Tensor]]
+"""By the names of the released checkpoint, "double_blocks.0.img_attn_qkv", then by lora_down.weight, lora_up.weight and
+alpha; for LoHa and LoKr by their own parts."""
+
+DOUBLE_BLOCK = {
+    "img_mod.linear": ("norm1.linear",),
+    "img_attn_qkv": ("attn.to_q", "attn.to_k", "attn.to_v"),
+    "img_attn_proj": ("attn.to_out.0",),
+    "img_mlp.fc1": ("ff.net.0.proj",),
+    "img_mlp.fc2": ("ff.net.2",),
+    "txt_mod.linear": ("norm1_context.linear",),
+    "txt_attn_qkv": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+    "txt_attn_proj": ("attn.to_add_out",),
+    "txt_mlp.fc1": ("ff_context.net.0.proj",),
+    "txt_mlp.fc2": ("ff_context.net.2",),
+}
+SINGLE_BLOCK = {
+    "linear1": ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"),
+    "linear2": ("proj_out",),
+    "modulation.linear": ("norm.linear",),
+}
+BLOCKS = {
+    "double_blocks": ("transformer_blocks", DOUBLE_BLOCK),
+    "single_blocks": ("single_transformer_blocks", SINGLE_BLOCK),
+}
+"""Our lists of blocks, those of diffusers, and for each Linear of ours those of diffusers that share its rows."""
+
+MLP_RATIO = 4
+"""Rows of proj_mlp for each of to_q, where a file lacks proj_mlp."""
+
+_PARTS = {"lora_A": "lora_down.weight", "lora_B": "lora_up.weight"}
+
+
+def naming_of(names: Sequence[str]) -> Naming:
+    """The naming of a file's tensors. Raises ModelFileError if it is none of the three."""
+    if all(name.startswith(NATIVE_PREFIX) for name in names):
+        return "default"
+    if any(re.match(r"(transformer\.)?(single_)?transformer_blocks\.", name) for name in names):
+        return "diffusers"
+    if any(re.match(r"(diffusion_model|transformer)\.(double|single)_blocks\.", name) for name in names):
+        return "comfyui"
+    raise ModelFileError(f"a tensor is called {names[0] if names else 'nothing'}", hint="wanted a HunyuanVideo LoRA")
+
+
+def read_modules(tensors: Mapping[str, Tensor]) -> Modules:
+    """The modules of a file in whichever naming. Raises ModelFileError for names that are no module of HunyuanVideo."""
+    naming = naming_of(list(tensors))
+    modules: Modules = {}
+    for name, tensor in tensors.items():
+        module, part = _from_native(name) if naming == "default" else _from_dotted(name)
+        modules.setdefault(module, {})[part] = tensor
+    return _joined(modules) if naming == "diffusers" else modules
+
+
+def write_modules(modules: Modules, naming: Naming) -> dict[str, Tensor]:
+    """The tensors of a file in that naming. Raises ModelFileError for LoHa and LoKr in diffusers' naming."""
+    if naming == "default":
+        return {
+            f"{NATIVE_PREFIX}{module.replace('.', '_')}.{part}": tensor
+            for module, parts in modules.items()
+            for part, tensor in _with_alpha(parts).items()
+        }
+    scaled = {module: _without_alpha(parts) for module, parts in modules.items()}
+    if naming == "comfyui":
+        return _dotted(scaled, "diffusion_model")
+    if any("lora_down.weight" not in parts for parts in modules.values()):
+        raise ModelFileError("diffusers has no LoHa and no LoKr", hint="convert to comfyui, or merge it into the model")
+    return _dotted(_split(scaled), "transformer")
+
+
+def convert(tensors: Mapping[str, Tensor], naming: Naming) -> dict[str, Tensor]:
+    """The same LoRA in another naming, in the dtypes that it has. Raises ModelFileError as its parts do."""
+    return write_modules(read_modules(tensors), naming)
+
+
+def true_metadata(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """The metadata with the ranks and alphas that the tensors have now; a naming without alpha means alpha = rank."""
+    ranks, alphas = set(), set()
+    for parts in read_modules(tensors).values():
+        if (down := parts.get("lora_down.weight")) is not None:
+            ranks.add(len(down))
+            alphas.add(float(parts.get("alpha", len(down))))
+    told = {"ss_network_dim": ranks, "ss_network_alpha": alphas}
+    changed = {name: _told(values) for name, values in told.items() if name in metadata and values}
+    return {**metadata, **{name: text for name, text in changed.items() if not _same(metadata[name], text)}}
+
+
+def _from_native(name: str) -> tuple[str, str]:
+    """ "lora_unet_double_blocks_0_img_mlp_fc1.alpha" -> "double_blocks.0.img_mlp.fc1", "alpha"."""
+    flat, _, part = name.partition(".")
+    match = re.fullmatch(rf"{NATIVE_PREFIX}(double_blocks|single_blocks)_(\d+)_(\w+)", flat)
+    if match is None or match[3] not in _DOTTED[match[1]]:
+        raise ModelFileError(f"{name}: is no module of HunyuanVideo's blocks", hint="the LoRA is of another model")
+    return f"{match[1]}.{match[2]}.{_DOTTED[match[1]][match[3]]}", part
+
+
+def _from_dotted(name: str) -> tuple[str, str]:
+    """ "diffusion_model.double_blocks.0.img_mlp.fc1.lora_A.default.weight" -> the module, "lora_down.weight"."""
+    inner = re.sub(r"^(diffusion_model|transformer)\.", "", name)
+    if match := re.fullmatch(r"(.+)\.(lora_A|lora_B)(?:\.\w+)?\.weight", inner):
+        return match[1], _PARTS[match[2]]
+    match = re.fullmatch(r"(.+)\.(alpha|lora_down\.weight|lora_up\.weight|(?:hada|lokr)_\w+)", inner)
+    if match is None:
+        raise ModelFileError(f"{name}: is no part of a LoRA", hint="wanted lora_A.weight, lora_B.weight, alpha")
+    return match[1], match[2]
+
+
+_DOTTED = {blocks: {inner.replace(".", "_"): inner for inner in names} for blocks, (_, names) in BLOCKS.items()}
+
+
+def _dotted(modules: Modules, prefix: str) -> dict[str, Tensor]:
+    endings = {"lora_down.weight": "lora_A.weight", "lora_up.weight": "lora_B.weight"}
+    return {
+        f"{prefix}.{module}.{endings.get(part, part)}": tensor
+        for module, parts in modules.items()
+        for part, tensor in parts.items()
+    }
+
+
+def _with_alpha(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A missing alpha is the rank, a whole number."""
+    if "alpha" in parts or "lora_down.weight" not in parts:
+        return dict(parts)
+    return {**parts, "alpha": torch.tensor(len(parts["lora_down.weight"]))}
+
+
+def _without_alpha(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """LoRA's matrices, each times the root of alpha / rank; other networks keep their alpha."""
+    if "lora_down.weight" not in parts:
+        return dict(parts)
+    rank = len(parts["lora_down.weight"])
+    factor = math.sqrt(float(parts.get("alpha", rank)) / rank)
+    return {part: tensor * factor for part, tensor in parts.items() if part != "alpha"}
+
+
+def _split(modules: Modules) -> Modules:
+    """Each module as those of diffusers that take its rows; the down matrix goes to all of them."""
+    split: Modules = {}
+    for module, parts in modules.items():
+        blocks, index, inner = module.split(".", 2)
+        theirs, names = BLOCKS[blocks]
+        up = parts["lora_up.weight"]
+        rows = _rows(inner, len(up), width=parts["lora_down.weight"].shape[1])
+        for name, own_up in zip(names[inner], up.split(rows), strict=True):
+            own = {"lora_down.weight": parts["lora_down.weight"].clone(), "lora_up.weight": own_up.contiguous()}
+            split[f"{theirs}.{index}.{name}"] = own
+    return split
+
+
+def _joined(modules: Modules) -> Modules:
+    """Diffusers' modules as ours. Raises ModelFileError for one that is none."""
+    places = {
+        (theirs, name): (blocks, inner, place)
+        for blocks, (theirs, names) in BLOCKS.items()
+        for inner, several in names.items()
+        for place, name in enumerate(several)
+    }
+    found: dict[str, dict[int, dict[str, Tensor]]] = {}
+    for module, parts in modules.items():
+        theirs, index, name = module.split(".", 2)
+        if (theirs, name) not in places:
+            raise ModelFileError(
+                f"{module}: is no module of HunyuanVideo's blocks", hint="the LoRA is of another model"
+            )
+        blocks, inner, place = places[theirs, name]
+        found.setdefault(f"{blocks}.{index}.{inner}", {})[place] = _without_alpha(parts)
+    return {module: _join(module.split(".", 2)[2], pieces) for module, pieces in found.items()}
+
+
+def _join(inner: str, pieces: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """One LoRA of those of the rows. Where all have the same down matrix it stays one, else ranks add up."""
+    if len(_names_of(inner)) == 1:
+        return dict(pieces[0])
+    width = next(iter(pieces.values()))["lora_down.weight"].shape[1]  # what goes into q, k and v has the hidden size
+    rows = [width, width, width, *([MLP_RATIO * width] if len(_names_of(inner)) == 4 else [])]
+    rows = [len(pieces[place]["lora_up.weight"]) if place in pieces else count for place, count in enumerate(rows)]
+    starts = [sum(rows[:place]) for place in range(len(rows))]
+    downs = [parts["lora_down.weight"] for parts in pieces.values()]
+    shared = all(torch.equal(downs[0], down) for down in downs[1:])
+    columns = len(downs[0]) if shared else sum(len(down) for down in downs)
+    up, column = downs[0].new_zeros(sum(rows), columns), 0
+    for place, parts in pieces.items():
+        own = parts["lora_up.weight"]
+        up[starts[place] : starts[place] + len(own), column : column + own.shape[1]] = own
+        column += 0 if shared else own.shape[1]
+    return {"lora_down.weight": downs[0] if shared else torch.cat(downs), "lora_up.weight": up}
+
+
+def _rows(inner: str, total: int, *, width: int) -> list[int]:
+    """How many rows of a module of ours go to each of diffusers': q, k and v have as many as the hidden size."""
+    count = len(_names_of(inner))
+    return [total] if count == 1 else [width, width, width, *([total - 3 * width] if count == 4 else [])]
+
+
+def _names_of(inner: str) -> tuple[str, ...]:
+    return DOUBLE_BLOCK.get(inner) or SINGLE_BLOCK[inner]
+
+
+def _told(values: set[float]) -> str:
+    """One number, or "Dynamic" for several, as LyCORIS tells it."""
+    (*others, last) = sorted(values)
+    return "Dynamic" if others else f"{last:g}"
+
+
+def _same(text: str, other: str) -> bool:
+    try:
+        return float(text) == float(other)
+    except ValueError:
+        return text == other
