@@ -140,7 +140,10 @@ def _check_adafactor(name: str, *, arguments: Mapping[str, Any], rates: Sequence
 
 
 def _try(name: str, *, arguments: Mapping[str, Any], rates: Sequence[float]) -> None:
-    """Make the optimizer and let it change small weights once. Those of bitsandbytes are only made: before 0.50 they step on a GPU alone."""
+    """Make the optimizer and let it change small weights once.
+
+    Those of bitsandbytes are only made: before 0.50 they step on a GPU alone.
+    """
     groups = [{"params": [torch.zeros(4, 4, requires_grad=True)], "lr": rate} for rate in rates]
     optimizer = make_optimizer(name, groups, arguments=arguments)
     if type(optimizer).__module__.startswith("bitsandbytes"):
