@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from torch._inductor import config as inductor_config
 
 from backend.commands.device import attention_kernel, check_device, training_device
 from backend.commands.model import load_model
@@ -83,9 +84,9 @@ def test_a_library_that_is_not_installed_is_named_with_the_line_that_installs_it
         attention_kernel(Configuration.from_values({"flash_attn": True}).memory)
 
 
-def test_inductor_without_a_compiler_is_told(monkeypatch):
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
-    (problem,) = problems_on("cpu", compile=True)
+def test_inductor_without_a_compiler_is_told():
+    with inductor_config.patch({"cpp.cxx": ("no-such-compiler",)}):  # pytest's monkeypatch takes the setting away
+        (problem,) = problems_on("cpu", compile=True)
     assert problem.startswith("compile_backend is inductor, which needs a C++ compiler: ")
 
 
