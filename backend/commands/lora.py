@@ -33,6 +33,9 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(required=True, metavar="info|convert|resize|merge|extract")
     for add in (_add_info, _add_convert, _add_resize, _add_merge, _add_extract):
         add(commands)
+    unknown = [text for text in arguments[:1] if text.startswith("-") and text not in ("-h", "--help")]
+    if unknown:  # argparse would take what follows for the command
+        raise OptionError.of(parser.problems_of(unknown))
     options = parser.parse_args(arguments)
     options.run(options)
     return 0
