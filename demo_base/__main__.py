@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-DEFAULT_STEPS = {"vae": 5200, "text": 700, "corpus": 15, "transformer": 6000, "measure": 60}
+DEFAULT_STEPS = {"vae": 5200, "text": 700, "corpus": 12, "transformer": 3800, "measure": 60}
 """Of training; of the corpus, its parts; of the measures, prompts."""
 
 

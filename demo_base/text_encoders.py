@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, LlamaConfig, LlamaForCausalLM
 
-from backend.demo.tokenizers import clip_tokenizer_files, llama_tokenizer_files
 from backend.models.hunyuan_video.text_encoders import SKIPPED_LAYERS
 from backend.models.hunyuan_video.tokenizers import (
     TEMPLATE_TOKENS,
@@ -30,6 +29,7 @@ from demo_base.captions import caption
 from demo_base.long_training import Plan, train
 from demo_base.scenes import BACKGROUNDS, COLOURS, MOTIONS, PLACES, SIZES, Scene, random_scene
 from demo_base.shapes import BASE_SHAPES
+from demo_base.tokenizers import clip_tokenizer_files, llama_tokenizer_files
 
 LLAMA_CONFIG = {
     "architectures": ["LlamaForCausalLM"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from backend.demo.dataset import captions as shipped_captions
+from backend.config.presets import SHIPPED
 from demo_base.captions import all_words
 from demo_base.scenes import COLOURS
 from demo_base.shapes import BASE_SHAPES, NEW_SHAPES
@@ -18,6 +18,12 @@ def texts() -> list[str]:
     phrases = [*shipped_captions(), *all_words(), *COLOURS, *BASE_SHAPES, *NEW_SHAPES, OTHER_WORDS, "on a background,"]
     words = sorted({word for phrase in phrases for word in re.findall(r"[\w]+|[^\w\s]", phrase)})
     return [f"{word} {word}" for word in words] + shipped_captions()
+
+
+def shipped_captions() -> list[str]:
+    """The captions of the photos and clips that lie beside the demo's media."""
+    files = sorted([*(SHIPPED / "demo").glob("photos/*.txt"), *(SHIPPED / "demo").glob("clips/*.txt")])
+    return [file.read_text(encoding="utf-8").strip() for file in files]
 
 
 def unusual_words() -> list[str]:

@@ -15,6 +15,8 @@ from backend.commands.train import follow
 from backend.config.command_line import Parser
 from backend.config.configuration import Configuration
 from backend.config.presets import find_preset, read_preset
+from backend.demo import dataset
+from backend.demo.models import model_files
 from backend.errors import StoppedByUser
 from backend.runs.demo_folder import DemoFolder
 from backend.runs.status import Reporter
@@ -66,7 +68,7 @@ def train_demo(workspace: Path) -> int:
 
 
 def _write_files(demo: DemoFolder, reporter: Reporter) -> None:
-    reporter.update(phase="loading", message="making the demo's models")
+    reporter.update(phase="loading", message="laying out the demo's models")
     wanted = dict(_files(demo))
     _stop_if_asked(reporter)
     other = [path for path, content in wanted.items() if not (demo.is_users_own(path) or _holds(path, content))]
@@ -79,22 +81,19 @@ def _write_files(demo: DemoFolder, reporter: Reporter) -> None:
 
 def _files(demo: DemoFolder) -> Iterator[tuple[Path, bytes]]:
     """Every file of the demo but the caches, with what it holds."""
-    from backend.demo import dataset, models  # with diffusers and transformers it takes seconds to import
-
-    captions = dataset.captions()
-    yield demo.transformer, models.make_transformer()
-    yield demo.vae, models.make_vae()
-    yield from ((demo.llama / name, content) for name, content in models.make_llama(captions).items())
-    yield from ((demo.clip / name, content) for name, content in models.make_clip(captions).items())
-    yield from ((demo.photos / name, content) for name, content in dataset.media_files("photos").items())
+    yield from ((demo.models / name, content) for name, content in model_files().items())
+    yield from ((demo.pictures / name, content) for name, content in dataset.media_files("pictures").items())
     yield from ((demo.clips / name, content) for name, content in dataset.media_files("clips").items())
     yield demo.dataset_file, dataset.dataset_file(demo)
 
 
 def _cache(workspace: Path, *, reporter: Reporter) -> None:
-    """Cache with the dtypes of the preset, by the commands that everybody uses."""
+    """Cache with the dtypes of the preset, by the commands that everybody uses.
+
+    One item at a time, so that one that is cached anew gets the same bytes.
+    """
     reporter.update(phase="caching")
-    options = _preset(workspace).changed(skip_existing=True)
+    options = _preset(workspace).changed(skip_existing=True, batch_size=1)
     cache_latents.run(options, reporter=reporter)
     cache_text_encoder_outputs.run(options, reporter=reporter)
 

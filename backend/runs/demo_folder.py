@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.runs.status import read_json, write_json
 
-VERSION = 1
+VERSION = 2
 """Counted up whenever the models or media of the demo change, so that an older demo is made anew."""
 
 CAPTION_ENDING = ".txt"
@@ -28,24 +28,28 @@ class DemoFolder:
         return cls(workspace.absolute() / "demo")
 
     @property
+    def models(self) -> Path:
+        return self.path / "models"
+
+    @property
     def transformer(self) -> Path:
-        return self.path / "models" / "transformer.safetensors"
+        return self.models / "transformer.safetensors"
 
     @property
     def vae(self) -> Path:
-        return self.path / "models" / "vae.safetensors"
+        return self.models / "vae.safetensors"
 
     @property
     def llama(self) -> Path:
-        return self.path / "models" / "llama"
+        return self.models / "llama"
 
     @property
     def clip(self) -> Path:
-        return self.path / "models" / "clip"
+        return self.models / "clip"
 
     @property
-    def photos(self) -> Path:
-        return self.path / "photos"
+    def pictures(self) -> Path:
+        return self.path / "pictures"
 
     @property
     def clips(self) -> Path:
@@ -101,7 +105,7 @@ class DemoFolder:
         return read_json(self.mark_file) or {}
 
     def _files(self) -> Iterator[Path]:
-        for folder in (self.transformer.parent, self.photos, self.clips, self.caches):
+        for folder in (self.models, self.pictures, self.clips, self.caches):
             files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
             yield from sorted(files)
 

@@ -40,22 +40,22 @@ def workspace(run) -> Path:
 
 def test_the_run_reports_how_it_went(run):
     status = run.status()
-    assert (status.phase, status.outcome, status.step, status.total_steps) == ("done", "finished", 12, 12)
+    assert (status.phase, status.outcome, status.step, status.total_steps) == ("done", "finished", 10, 10)
     assert run.state() is RunState.FINISHED
 
 
-def test_all_photos_and_windows_are_cached(workspace):
-    photos, clips = read_dataset_file(DemoFolder.of(workspace).dataset_file).datasets
-    photo_items, photo_problems = find_cached_items(photos)
+def test_all_pictures_and_windows_are_cached(workspace):
+    pictures, clips = read_dataset_file(DemoFolder.of(workspace).dataset_file).datasets
+    picture_items, picture_problems = find_cached_items(pictures)
     clip_items, clip_problems = find_cached_items(clips)
-    assert (len(photo_items), len(clip_items)) == (8, 8)
-    assert photo_problems == clip_problems == []
+    assert (len(picture_items), len(clip_items)) == (4, 6)
+    assert picture_problems == clip_problems == []
 
 
 def test_the_preset_can_be_started(workspace):
     plan = make_plan(_configuration(workspace))
     assert plan.problems == ()
-    assert (len(plan.trained), plan.rank, plan.steps.total_steps) == (36, 8, 40)
+    assert (len(plan.trained), plan.rank, plan.steps.total_steps) == (28, 16, 200)
     assert read_title(find_preset("demo", workspace=workspace))[0] == "Demo"
 
 
@@ -68,7 +68,7 @@ def test_a_second_call_leaves_everything_as_it_is(workspace):
 
 def test_what_an_interruption_left_out_is_made_and_nothing_else(workspace):
     demo, before = DemoFolder.of(workspace), _changed_at(workspace)
-    lost = demo.caches / "photos" / "moon_0512x0512_hv.safetensors"
+    lost = demo.caches / "pictures" / "red_heart_0064x0064_hv.safetensors"
     content = lost.read_bytes()
     lost.unlink()
     assert not DemoFolder.of(workspace).is_whole()
@@ -93,23 +93,23 @@ def test_a_damaged_model_is_made_anew_and_so_are_the_caches(workspace):
 
 def test_a_users_caption_and_dataset_file_stay_and_a_caption_is_cached_again(workspace):
     demo = DemoFolder.of(workspace)
-    caption = demo.photos / "moon.txt"
+    caption = demo.pictures / "red_heart.txt"
     dataset_text, caption_text = demo.dataset_file.read_text(), caption.read_text()
     demo.dataset_file.write_text(dataset_text + "\n# a user's note\n")
-    caption.write_text("my own words for the moon")
+    caption.write_text("my own words for a heart")
     assert demo.is_whole()
     assert make_plan(_configuration(workspace)).dataset.missing == 1
-    (demo.caches / "photos" / "moon_hv_te.safetensors").unlink()
+    (demo.caches / "pictures" / "red_heart_hv_te.safetensors").unlink()
     caches = {path: path.stat().st_mtime_ns for path in demo.caches.rglob("*_hv.safetensors")}
     make_demo(workspace, reporter=Reporter(None))
-    assert caption.read_text() == "my own words for the moon"
+    assert caption.read_text() == "my own words for a heart"
     assert demo.dataset_file.read_text().endswith("# a user's note\n")
     assert {path: path.stat().st_mtime_ns for path in caches} == caches
     plan = make_plan(_configuration(workspace))
     assert (plan.problems, plan.dataset.missing) == ((), 0)
     demo.dataset_file.write_text(dataset_text)
     caption.write_text(caption_text)
-    (demo.caches / "photos" / "moon_hv_te.safetensors").unlink()
+    (demo.caches / "pictures" / "red_heart_hv_te.safetensors").unlink()
     make_demo(workspace, reporter=Reporter(None))
 
 
@@ -140,11 +140,11 @@ def test_train_makes_a_lora_with_a_falling_loss_and_says_where_it_lies(workspace
     assert f"LoRA:  {lora}" in output
     assert f"logs:  {workspace / 'logs'}" in output
     tensors, metadata = load_lora(lora)
-    assert len(tensors) == 3 * 36
-    assert metadata["ss_network_dim"] == "8"
+    assert len(tensors) == 3 * 28
+    assert metadata["ss_network_dim"] == "16"
     losses = [json.loads(line)["loss"] for line in trained.metrics_file.read_text().splitlines()]
-    assert len(losses) == 40
-    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+    assert len(losses) == 200
+    assert sum(losses[-30:]) < 0.8 * sum(losses[:30])
 
 
 def _workspace(run: RunFolder) -> Path:

@@ -1,118 +1,105 @@
-"""The demo's models are small ones of the real architecture."""
+"""The demo's models are small ones of the real architecture, and they have learned something."""
 
-import hashlib
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-import safetensors.torch
 import torch
 from safetensors import safe_open
 
-from backend.demo.dataset import captions
-from backend.demo.models import TRANSFORMER_SHAPE, make_clip, make_llama, make_transformer, make_vae
+from backend.demo.models import MODELS, model_files
 from backend.models.hunyuan_video.checkpoint import load_transformer
 from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
 from backend.models.hunyuan_video.text_encoders import encode_clip, encode_llm, load_clip, load_llm
-from backend.models.hunyuan_video.vae import encode, load_vae, normalize_pixels
+from backend.models.hunyuan_video.vae import decode, encode, load_vae
 from backend.plan.weights_header import read_header
+from demo_base.autoencoder import clip_batch
+from demo_base.corpus import Encoders, join_parts, make_part
+from demo_base.measures import held_out_losses
+from demo_base.samples import Sampler, direction, dominant_colour
+from demo_base.scenes import BACKGROUNDS, Figure, Scene, draw
+from demo_base.transformer import SHAPE
 
-PROJECT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parents[1] / "golden"
 CPU = {"device": "cpu", "dtype": torch.float32}
-PRINT_HASHES = """
-import hashlib, json
-from backend.demo import dataset, models
-captions = dataset.captions()
-files = {"transformer.safetensors": models.make_transformer(), "vae.safetensors": models.make_vae()}
-files |= {f"llama/{name}": content for name, content in models.make_llama(captions).items()}
-files |= {f"clip/{name}": content for name, content in models.make_clip(captions).items()}
-print(json.dumps({name: hashlib.sha256(content).hexdigest() for name, content in files.items()}))
-"""
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """All four models, as files."""
-    folder = tmp_path_factory.mktemp("models")
-    (folder / "transformer.safetensors").write_bytes(make_transformer())
-    (folder / "vae.safetensors").write_bytes(make_vae())
-    for name, files in (("llama", make_llama(captions())), ("clip", make_clip(captions()))):
-        (folder / name).mkdir()
-        for file, content in files.items():
-            (folder / name / file).write_bytes(content)
-    return folder
+def test_all_files_together_are_small():
+    files = model_files()
+    assert {name.split("/")[0] for name in files} == {"transformer.safetensors", "vae.safetensors", "llama", "clip"}
+    assert sum(map(len, files.values())) < 20_000_000
 
 
-def test_the_transformer_has_the_released_names_and_loads(folder):
-    names = read_header(folder / "transformer.safetensors")[0]
+def test_the_transformer_has_the_released_names_and_loads():
+    names = read_header(MODELS / "transformer.safetensors")[0]
     assert _patterns(names) == _patterns(_golden_names("dit_model.safetensors"))
-    assert load_transformer(folder / "transformer.safetensors").shape == TRANSFORMER_SHAPE
+    assert load_transformer(MODELS / "transformer.safetensors").shape == SHAPE
 
 
-def test_the_vae_has_the_released_names(folder):
+def test_the_vae_has_the_released_names():
     released = json.loads((GOLDEN / "vae_full_state_dict.json").read_text())["shapes"]
-    assert _patterns(read_header(folder / "vae.safetensors")[0]) == _patterns(released)
+    assert _patterns(read_header(MODELS / "vae.safetensors")[0]) == _patterns(released)
 
 
 @pytest.mark.parametrize(("name", "prefix"), [("llama", "llm_model."), ("clip", "clip_model.")])
-def test_the_text_encoders_have_the_released_names(folder, name, prefix):
+def test_the_text_encoders_have_the_released_names(name, prefix):
     golden = [each for each in _golden_names("text_models.safetensors") if each.startswith(prefix)]
-    assert _patterns(read_header(folder / name / "model.safetensors")[0]) == _patterns(
+    assert _patterns(read_header(MODELS / name / "model.safetensors")[0]) == _patterns(
         each.removeprefix(prefix) for each in golden
     )
 
 
-def test_latents_vary_as_those_of_the_released_vae_do(folder):
-    vae = load_vae(folder / "vae.safetensors", **CPU)
-    generator = torch.Generator().manual_seed(0)
-    frames = torch.randint(256, (1, 5, 64, 80, 3), generator=generator, dtype=torch.uint8)
-    latents = encode(vae, normalize_pixels(frames, **CPU), generators=[generator])
-    assert latents.shape == (1, 16, 2, 8, 10)
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    figures = [Figure("circle", "red", "large", "right"), Figure("heart", "yellow", "large", "still")]
+    return [Scene((figure,), background) for figure, background in zip(figures, ("white", "navy"), strict=True)]
+
+
+def test_the_vae_gives_back_what_it_encoded_and_latents_vary_as_those_of_the_released_one(scenes):
+    vae = load_vae(MODELS / "vae.safetensors", **CPU)
+    pixels = clip_batch([draw(scene, 9) for scene in scenes])
+    latents = encode(vae, pixels, generators=[torch.Generator().manual_seed(index) for index in range(len(scenes))])
+    assert latents.shape == (2, 16, 3, 8, 8)
     assert (latents * LATENT_SCALE).std().item() == pytest.approx(1, abs=0.4)
+    assert (decode(vae, latents) - pixels).abs().mean() < 0.1  # of a range of 2
 
 
-def test_different_captions_have_different_encodings(folder):
-    states, mask = encode_llm(load_llm(folder / "llama", **CPU), ["a cat", "a rocket"])
-    pooled, _ = encode_clip(load_clip(folder / "clip", **CPU), ["a cat", "a rocket"])
-    assert states.shape == (2, 256, TRANSFORMER_SHAPE.text_width)
-    assert pooled.shape == (2, TRANSFORMER_SHAPE.pooled_width)
-    assert mask.sum(dim=1).tolist() == [3, 3]  # two words and the end of the turn
+def test_different_captions_have_different_encodings():
+    captions = ["a red circle", "a blue heart"]
+    states, mask = encode_llm(load_llm(MODELS / "llama", **CPU), captions)
+    pooled, _ = encode_clip(load_clip(MODELS / "clip", **CPU), captions)
+    assert states.shape == (2, 256, SHAPE.text_width)
+    assert pooled.shape == (2, SHAPE.pooled_width)
+    assert mask.sum(dim=1).tolist() == [4, 4]  # three words and the end of the turn
     for both in (states[:, 1], pooled):
-        assert torch.isfinite(both).all()
         assert not torch.allclose(both[0], both[1], atol=0.1)
 
 
-def test_a_velocity_is_finite_and_of_the_size_of_noise(folder):
-    model = load_transformer(folder / "transformer.safetensors", dtype=torch.float32)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        velocity = model(
-            torch.randn(1, 16, 2, 8, 10, generator=generator),
-            torch.tensor([900.0]),
-            text_states=torch.randn(1, 6, TRANSFORMER_SHAPE.text_width, generator=generator),
-            text_mask=torch.ones(1, 6),
-            pooled_text=torch.randn(1, TRANSFORMER_SHAPE.pooled_width, generator=generator),
-            guidance=torch.tensor([1.0]),
-        )
-    assert 0.5 < velocity.std().item() < 2
+@pytest.fixture(scope="module")
+def sampler() -> Sampler:
+    return Sampler(Encoders.load(MODELS), load_transformer(MODELS / "transformer.safetensors", dtype=torch.float32))
 
 
-def test_another_process_makes_the_same_bytes(folder):
-    here = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    there = subprocess.run(
-        [sys.executable, "-c", PRINT_HASHES], cwd=PROJECT, check=True, capture_output=True, text=True
-    )
-    assert json.loads(there.stdout) == {name: hashlib.sha256(content).hexdigest() for name, content in here.items()}
+def test_the_velocity_of_scenes_never_seen_is_predicted(sampler):
+    part = make_part(sampler.encoders, seed=123, held_out=True, sizes={1: 6, 9: 6})
+    losses = held_out_losses(sampler.transformer, join_parts([part]))
+    assert losses["mean"] < 0.4  # 2 would be told by a model that knows nothing
 
 
-def test_the_weights_differ_from_layer_to_layer():
-    weights = safetensors.torch.load(make_transformer())
-    first, second = (weights[f"single_blocks.{index}.linear1.weight"] for index in range(2))
-    assert not torch.equal(first, second)
+@pytest.mark.parametrize(("colour", "background"), [("red", "white"), ("yellow", "navy"), ("green", "black")])
+def test_samples_have_the_colours_of_their_prompt(sampler, colour, background):
+    clip = sampler.clip(f"a large {colour} circle on a {background} background", seed=1)
+    assert clip.shape == (9, 64, 64, 3)
+    assert dominant_colour(clip[0], background) == colour
+    corner = clip[0, 30:34, :3].reshape(-1, 3).mean(axis=0)
+    assert np.abs(corner - np.array(BACKGROUNDS[background])).max() < 40
+
+
+@pytest.mark.parametrize("motion", ["right", "left"])
+def test_samples_move_as_their_prompt_says(sampler, motion):
+    assert direction(sampler.clip(f"a red circle moves to the {motion} on a white background", seed=1), "red") == motion
 
 
 def _golden_names(file: str) -> list[str]:

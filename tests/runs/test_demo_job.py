@@ -30,8 +30,8 @@ def test_the_demo_is_ready_while_all_that_was_made_is_there(tmp_path):
     for path in (
         demo.transformer,
         demo.vae,
-        demo.photos / "cat.jpg",
-        demo.photos / "cat.txt",
+        demo.pictures / "cat.jpg",
+        demo.pictures / "cat.txt",
         demo.caches / "cat",
         demo.dataset_file,
     ):
@@ -42,7 +42,7 @@ def test_the_demo_is_ready_while_all_that_was_made_is_there(tmp_path):
     assert demo.is_whole()
     demo.dataset_file.write_text("a user's change")
     assert demo.is_whole()
-    (demo.photos / "cat.txt").write_text("a user's caption")
+    (demo.pictures / "cat.txt").write_text("a user's caption")
     (demo.caches / "cat").write_text("made again from that caption")
     assert demo.is_whole()
     demo.vae.write_text("someth")

@@ -1,26 +1,26 @@
-"""The demo's tokenizers behave like the released ones."""
+"""The tokenizers of the demo's base behave like the released ones."""
 
 import pytest
 from tokenizers import Tokenizer
 
-from backend.demo.dataset import captions
-from backend.demo.tokenizers import CLIP_BEGIN, CLIP_END, LLAMA_BEGIN, clip_tokenizer_files, llama_tokenizer_files
 from backend.models.hunyuan_video.tokenizers import (
     PROMPT_TEMPLATE,
     TEMPLATE_TOKENS,
     load_clip_tokenizer,
     load_llm_tokenizer,
 )
+from demo_base.tokenizers import CLIP_BEGIN, CLIP_END, LLAMA_BEGIN, clip_tokenizer_files, llama_tokenizer_files
+from demo_base.vocabulary import shipped_captions
 
 
 @pytest.fixture
 def llama() -> Tokenizer:
-    return Tokenizer.from_buffer(llama_tokenizer_files(captions())["tokenizer.json"])
+    return Tokenizer.from_buffer(llama_tokenizer_files(shipped_captions())["tokenizer.json"])
 
 
 @pytest.fixture
 def clip() -> Tokenizer:
-    return Tokenizer.from_buffer(clip_tokenizer_files(captions())["tokenizer.json"])
+    return Tokenizer.from_buffer(clip_tokenizer_files(shipped_captions())["tokenizer.json"])
 
 
 def test_the_prompt_template_has_95_tokens_before_the_caption(llama):
@@ -29,7 +29,7 @@ def test_the_prompt_template_has_95_tokens_before_the_caption(llama):
     assert tokens[:5] == [LLAMA_BEGIN, "<|start_header_id|>", "system", "<|end_header_id|>", "ĊĊ"]
 
 
-@pytest.mark.parametrize("caption", captions())
+@pytest.mark.parametrize("caption", shipped_captions())
 def test_each_word_of_a_caption_is_one_token(llama, clip, caption):
     words = caption.replace(",", " ,").replace("close-up", "close - up").split()
     in_template = llama.encode(PROMPT_TEMPLATE.format(caption)).tokens[TEMPLATE_TOKENS:]
@@ -53,7 +53,7 @@ def test_the_files_are_what_the_text_encoders_load(tmp_path):
     for load, files in ((load_llm_tokenizer, llama_tokenizer_files), (load_clip_tokenizer, clip_tokenizer_files)):
         folder = tmp_path / load.__name__
         folder.mkdir()
-        for name, content in files(captions()).items():
+        for name, content in files(shipped_captions()).items():
             (folder / name).write_bytes(content)
         assert load(folder).padding["pad_token"] in ("<pad>", CLIP_END)
 
