@@ -63,6 +63,7 @@ def train_demo(workspace: Path) -> int:
     status = run.status()
     if status is not None:
         print(f"LoRA:  {', '.join(status.files) or 'none was saved'}")
+        print(f"samples:  {run.samples}")
         print(f"logs:  {status.log_folder}")
     return code
 
@@ -84,6 +85,7 @@ def _files(demo: DemoFolder) -> Iterator[tuple[Path, bytes]]:
     yield from ((demo.models / name, content) for name, content in model_files().items())
     yield from ((demo.pictures / name, content) for name, content in dataset.media_files("pictures").items())
     yield from ((demo.clips / name, content) for name, content in dataset.media_files("clips").items())
+    yield demo.prompts_file, dataset.PROMPTS.read_bytes()
     yield demo.dataset_file, dataset.dataset_file(demo)
 
 

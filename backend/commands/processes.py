@@ -12,9 +12,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGr
 from backend.config.configuration import Configuration
 from backend.errors import UserError
 from backend.plan.sharding import Sharding, read_sharding
-from backend.training.trackers import (
-    tracker_kinds,
-)
+from backend.training.trackers import tracker_kinds
 
 MINUTES_FOR_SAMPLES = 12 * 60
 """How long processes wait for each other where some of them sample; torch's own 10 minutes are too short for clips."""

@@ -8,6 +8,7 @@ from backend.config.presets import SHIPPED
 from backend.runs.demo_folder import DemoFolder
 
 MEDIA = SHIPPED / "demo" / "hearts"
+PROMPTS = SHIPPED / "demo" / "prompts.txt"
 RESOLUTION = (64, 64)
 WINDOW_FRAMES = 9
 BATCH_SIZE = 4

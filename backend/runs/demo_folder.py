@@ -64,6 +64,10 @@ class DemoFolder:
         return self.path / "dataset.toml"
 
     @property
+    def prompts_file(self) -> Path:
+        return self.path / "prompts.txt"
+
+    @property
     def lock_file(self) -> Path:
         return self.path / "make.lock"
 
@@ -78,6 +82,7 @@ class DemoFolder:
         return (
             self.was_made_here()
             and self.dataset_file.is_file()
+            and self.prompts_file.is_file()
             and all(now is not None and size in (now, ANY_SIZE) for now, size in found)
         )
 

@@ -18,7 +18,7 @@ from backend.plan.resume import read_state_record
 from backend.runs.folder import Job, RunFolder, create_run_folder, submit
 
 TRAINER_MODULE = "backend.commands.train"
-FILE_OPTIONS = ("dit", "dataset_config", "vae", "text_encoder1", "text_encoder2")
+FILE_OPTIONS = ("dit", "dataset_config", "vae", "text_encoder1", "text_encoder2", "sample_prompts")
 """The options whose files another run may make first."""
 
 NEUTRAL_ACCELERATE_CONFIG = Path(__file__).with_name("accelerate.yaml")

@@ -295,6 +295,10 @@ class Trainer:
     def _sample_if_due(self, epoch: int, *, asked: bool, epoch_ends: bool) -> None:
         if asked:
             self.reporter.answer("sample")
+            if self.sample_plan == NO_SAMPLES:
+                if self.accelerator.is_main_process:
+                    tqdm.write("warning: samples were asked for, but this training has no prompts, or no time for them")
+                return
         if self.sample_plan.step_is_due(self._step) or asked:
             self._sample(label=label_of_step(self._step))
         elif epoch_ends and self.sample_plan.epoch_is_due(epoch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -38,7 +38,6 @@ class Uploader:
     in_background: bool = False
     states: bool = False
     _worker: ThreadPoolExecutor = field(init=False)
-    _pending: list[Future[None]] = field(default_factory=list, init=False)
     _is_made: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -49,7 +48,6 @@ class Uploader:
         if path.is_dir() and not self.states:
             return
         upload = self._worker.submit(self._upload, path)
-        self._pending.append(upload)
         if not self.in_background:
             upload.result()
 

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backend.__main__ import main
-from backend.commands.demo import make_demo
+from backend.commands.demo import make_demo, train_demo
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
 from backend.config.presets import find_preset, read_preset, read_title
@@ -20,6 +21,7 @@ from backend.plan.plan import make_plan
 from backend.runs.demo_folder import DemoFolder
 from backend.runs.folder import RunFolder, RunState, list_runs
 from backend.runs.status import Reporter
+from backend.visual_files import read_frames
 
 PROJECT = Path(__file__).parents[2]
 
@@ -57,6 +59,20 @@ def test_the_preset_can_be_started(workspace):
     assert plan.problems == ()
     assert (len(plan.trained), plan.rank, plan.steps.total_steps) == (28, 16, 200)
     assert read_title(find_preset("demo", workspace=workspace))[0] == "Demo"
+
+
+def test_training_it_shows_in_samples_what_was_learned(workspace):
+    """Hearts, which the model has never seen, change; two samples of one prompt have the same noise."""
+    assert train_demo(workspace) == 0
+    samples = list_runs(workspace)[0].samples
+    for index in ("00", "01"):
+        before, after = (
+            read_frames(next(samples.glob(f"demo_{label}_{index}_*.mp4"))).astype(int)
+            for label in ("e000000", "000200")
+        )
+        assert before.shape == after.shape == (9, 64, 64, 3)
+        assert np.abs(before - after).max(axis=-1)[0].max() > 100
+    assert len(list(samples.iterdir())) == 9
 
 
 def test_a_second_call_leaves_everything_as_it_is(workspace):

@@ -162,6 +162,19 @@ def test_samples_can_be_asked_for_at_any_time(project):
     assert run.state() is RunState.STOPPED
 
 
+def test_a_training_without_prompts_says_that_it_cannot_sample(project):
+    command = project.start_training(*TRAINING, "--max_train_epochs", "100000", "--output_name", "without")
+    run = wait_for_step(project, 2, output_name="without")
+    run.request("sample")
+    while run.has_request("sample"):
+        assert command.poll() is None
+        time.sleep(0.05)
+    interrupt(command)
+    command.communicate()
+    assert "warning: samples were asked for, but" in run.log_file.read_text(encoding="utf-8")
+    assert not run.samples.exists() and run.state() is RunState.STOPPED
+
+
 def test_a_stop_ends_sampling_and_saves(project, tmp_path):
     endless = tmp_path / "endless.txt"
     endless.write_text("a cat --w 64 --h 64 --s 1000\n" * 50, encoding="utf-8")

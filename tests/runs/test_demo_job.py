@@ -34,6 +34,7 @@ def test_the_demo_is_ready_while_all_that_was_made_is_there(tmp_path):
         demo.pictures / "cat.txt",
         demo.caches / "cat",
         demo.dataset_file,
+        demo.prompts_file,
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("something")
@@ -44,6 +45,12 @@ def test_the_demo_is_ready_while_all_that_was_made_is_there(tmp_path):
     assert demo.is_whole()
     (demo.pictures / "cat.txt").write_text("a user's caption")
     (demo.caches / "cat").write_text("made again from that caption")
+    assert demo.is_whole()
+    demo.prompts_file.write_text("a user's prompt")
+    assert demo.is_whole()
+    demo.prompts_file.unlink()
+    assert not demo.is_whole()
+    demo.prompts_file.write_text("again")
     assert demo.is_whole()
     demo.vae.write_text("someth")
     assert not demo.is_whole()
