@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from backend.config.options import Option
 from backend.config.toml_file import read_toml
 
 LOCALES = Path(__file__).parent / "locales"
@@ -41,6 +42,22 @@ class Texts:
     def count(self, name: str, number: int, **values: object) -> str:
         """The text for this number: `NAME.one` for 1, `NAME.other` for all others, with {count} filled in."""
         return self(f"{name}.{'one' if number == 1 else 'other'}", count=f"{number:,}", **values)
+
+    def section(self, key: str, title: str) -> str:
+        """The title of a section of the form; in English it is the option group's own."""
+        return str(self._options("sections").get(key, title))
+
+    def option_label(self, option: Option) -> str:
+        """The label of an option's field, with its unit: `Rank`, `Blocks to swap [blocks]`."""
+        label = self._options(option.name).get("label", option.label)
+        return f"{label} [{self._options('units').get(option.unit, option.unit)}]" if option.unit else label
+
+    def option_help(self, option: Option) -> str:
+        """What stands under an option's field; in English the help of its declaration."""
+        return str(self._options(option.name).get("help", option.help))
+
+    def _options(self, name: str) -> Mapping[str, str]:
+        return self.tree.get("options", {}).get(name, {})
 
     def for_scripts(self) -> dict[str, Any]:
         """What gui/assets/texts.js gets."""
