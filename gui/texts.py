@@ -11,6 +11,7 @@ from typing import Any
 
 from backend.config.options import Option
 from backend.config.toml_file import read_toml
+from gui.messages import Messages
 
 LOCALES = Path(__file__).parent / "locales"
 """Files named AREA.LANGUAGE.toml; those of one language are one tree, and no two have a branch in common."""
@@ -59,6 +60,10 @@ class Texts:
     def _options(self, name: str) -> Mapping[str, str]:
         return self.tree.get("options", {}).get(name, {})
 
+    def message(self, text: str) -> str:
+        """A message or hint of the backend in this language; English stays as it is."""
+        return _messages_of(self.language)(text)
+
     def for_scripts(self) -> dict[str, Any]:
         """What gui/assets/texts.js gets."""
         shown = {branch: texts for branch, texts in self.tree.items() if branch not in SERVER_ONLY}
@@ -80,6 +85,11 @@ def texts_of(language: str) -> Texts:
             raise ValueError(f"{path.name}: {', '.join(sorted(twice))} stands in another file already")
         tree |= branches
     return Texts(language, tree)
+
+
+@cache
+def _messages_of(language: str) -> Messages:
+    return Messages(texts_of(language).tree.get("messages", {}))
 
 
 def wanted_language(*, chosen: str | None, accepted: str) -> str:
