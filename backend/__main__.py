@@ -34,6 +34,14 @@ def main(arguments: list[str]) -> int:
     except UserError as error:
         print(*error.lines(), sep="\n", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a full disk, a folder that may not be written; without a file it is a fault of ours
+        if error.filename is None:
+            raise
+        print(
+            f"error: {error.filename}: {error.strerror} (check the path, its rights and the free space)",
+            file=sys.stderr,
+        )
+        return UserError.exit_code
     except KeyboardInterrupt:
         return 130
 

@@ -59,3 +59,12 @@ def test_a_training_that_cannot_start_makes_no_run_folder(tmp_path):
     assert "漢字.safetensors: there is no such file" in ended.stderr
     assert "no dataset is chosen" in ended.stderr
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("command", ["queue", "demo"])
+def test_a_workspace_that_cannot_be_made_is_one_line_and_exit_code_1(command, tmp_path):
+    (tmp_path / "file").touch()
+    ended = run(command, "--workspace", str(tmp_path / "file" / "workspace"))
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ") and "file" in line and "check the path" in line

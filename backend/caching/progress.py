@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from tqdm import tqdm
 
-from backend.errors import Problem, StoppedByUser, UserError
+from backend.errors import DatasetError, Problem, StoppedByUser, UserError
 from backend.runs.status import Reporter
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -61,10 +61,15 @@ def reported_outcome(reporter: Reporter) -> Iterator[None]:
 def report_left_out(problems: Sequence[Problem], *, cached_count: int, reporter: Reporter) -> None:
     """Tell the run's status how many items could not be cached. problems: one for each, printed already.
 
-    cached_count: items that are cached now. Raises UserError with the problems if there is none.
+    cached_count: items that are cached now. Raises UserError with the problems if there is none, and DatasetError if
+    there are no items at all.
     """
     if problems and not cached_count:
         raise UserError.of(replace(problem, severity="error") for problem in problems)
+    if not cached_count:
+        raise DatasetError(
+            "the dataset's folders hold no pictures and no clips", hint="check the paths in the dataset file"
+        )
     if problems:
         items = "1 item" if len(problems) == 1 else f"{len(problems)} items"
         reporter.update(message=f"{items} could not be cached, see the log")

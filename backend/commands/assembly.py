@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import torch
 
 from backend.commands.device import check_device, set_up_device, training_device
-from backend.commands.model import compile_model, create_network, load_model
+from backend.commands.model import load_trained_model
 from backend.commands.optimization import check_chosen_optimizer, chosen_optimizer, chosen_schedule
-from backend.commands.outputs import (
-    add_outputs,
-    chosen_tracker_settings,
-    make_log_folder,
-    sample_plan,
-    sampler_of_run,
-)
+from backend.commands.outputs import add_outputs, make_output_places, sample_plan, sampler_of_run
 from backend.commands.processes import (
     is_first_process,
-    keep_from_exchange,
     make_accelerator,
     process_count,
     sharding_of,
+    share_among_processes,
 )
 from backend.commands.records import print_summary, resume_facts
 from backend.commands.resuming import find_start, resume, with_fetched_state
@@ -30,12 +23,12 @@ from backend.commands.samples import fitted_to
 from backend.commands.training_data import load_data
 from backend.config.configuration import Configuration
 from backend.errors import StoppedByUser
-from backend.plan.modules import check_in_channels
+from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
 from backend.runs.folder import RunFolder
 from backend.runs.status import Reporter
 from backend.training.loss import LossSettings
 from backend.training.noise_sampling import NoiseSampling
-from backend.training.sharding import average_gradients, shard_base_weights
+from backend.training.sharding import average_gradients
 from backend.training.trainer import Trainer
 
 
@@ -50,11 +43,12 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     check_chosen_optimizer(configuration)
     check_device(configuration, training_device(process_count()))
     facts, start = resume_facts(configuration, data), find_start(configuration, data)
-    trackers = chosen_tracker_settings(configuration)
-    log_folder = make_log_folder(configuration) if is_first_process() else None
-    accelerator = make_accelerator(configuration, log_folder)
+    places = make_output_places(configuration, run) if is_first_process() else None
+    accelerator = make_accelerator(configuration, places.logs if places else None)
     reporter.update(
-        log_folder=str(log_folder or ""), total_steps=data.steps.total_steps, total_epochs=data.steps.epochs
+        log_folder=str(places.logs if places else ""),
+        total_steps=data.steps.total_steps,
+        total_epochs=data.steps.epochs,
     )
     torch.manual_seed(seed)
     _stop_if_asked(reporter)
@@ -63,28 +57,17 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     sharding = sharding_of(configuration)
     sampler = sampler_of_run(configuration, run, accelerator, seed=seed, all_take_part=sharding is not None)
     _stop_if_asked(reporter)
-    transformer = load_model(configuration, device=torch.device("cpu") if sharding else accelerator.device)
-    check_in_channels(transformer.shape, configuration.model.dit_in_channels, path=Path(configuration.model.dit or ""))
+    transformer, network = load_trained_model(
+        configuration, device=accelerator.device, seed=seed, in_main_memory=sharding is not None
+    )
     sampler = fitted_to(sampler, transformer.shape) if sampler else None
-    network = create_network(configuration, transformer, seed=seed)
-    compile_model(configuration, transformer)
-    if sharding:
-        network.to(accelerator.device)
     _stop_if_asked(reporter)
 
     optimizer = chosen_optimizer(configuration, network)
     scheduler = chosen_schedule(configuration, optimizer, total_steps=data.steps.total_steps)
     if is_first_process():
         print_summary(transformer, network, data, configuration)
-    if sharding:
-        blocks = [*transformer.double_blocks, *transformer.single_blocks]
-        device = accelerator.device
-        shard_base_weights(transformer, blocks, trained=network.parameters(), device=device, sharding=sharding)
-        prepared, optimizer = transformer, accelerator.prepare(optimizer)
-    else:
-        keep_from_exchange(transformer)
-        prepared, optimizer = accelerator.prepare(transformer, optimizer)
-    buckets = configuration.timesteps.num_timestep_buckets
+    prepared, optimizer = share_among_processes(accelerator, transformer, network, optimizer, sharding=sharding)
     trainer = Trainer(
         accelerator=accelerator,
         transformer=prepared,
@@ -92,13 +75,9 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
         optimizer=optimizer,
         scheduler=scheduler,
         epoch_batches=data.epoch,
-        epoch_uniforms=partial(data.uniforms, strata=buckets) if buckets else None,
+        epoch_uniforms=data.stratified(configuration.timesteps.num_timestep_buckets),
         steps=data.steps,
-        settings=LossSettings(
-            noise_sampling(configuration),
-            configuration.timesteps.guidance_scale,
-            continues_a_picture=transformer.shape.continues_a_picture,
-        ),
+        settings=_loss_settings(configuration, transformer),
         accumulation=configuration.schedule.gradient_accumulation_steps,
         max_grad_norm=configuration.optimizer.max_grad_norm,
         scale_weight_norms=configuration.network.scale_weight_norms,
@@ -111,9 +90,17 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
         sample_plan=sample_plan(configuration),
     )
     resume(configuration, trainer)
-    if log_folder is not None:
-        add_outputs(trainer, configuration, run, data, log_folder=log_folder, tracker_settings=trackers)
+    if places is not None:
+        add_outputs(trainer, configuration, data, places=places)
     return trainer
+
+
+def _loss_settings(configuration: Configuration, transformer: HunyuanVideoTransformer) -> LossSettings:
+    return LossSettings(
+        noise_sampling(configuration),
+        configuration.timesteps.guidance_scale,
+        continues_a_picture=transformer.shape.continues_a_picture,
+    )
 
 
 def noise_sampling(configuration: Configuration) -> NoiseSampling:

@@ -6,7 +6,7 @@ import os
 from itertools import islice
 
 from backend.caching.progress import print_problems, report_left_out, reported_outcome, shown_progress
-from backend.commands.required import required_path
+from backend.commands.required import check_encoders, required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
@@ -58,7 +58,7 @@ def run(configuration: Configuration, *, reporter: Reporter) -> None:
 
     options = configuration.caching
     dataset_file = read_dataset_file(required_path(configuration.dataset.dataset_config, "dataset_config"))
-    required_path(configuration.model.vae, "vae")
+    check_encoders(configuration, "vae")
     work = find_latent_work(dataset_file, skip_existing=options.skip_existing)
     print_problems((*dataset_file.warnings, *work.problems))
     print(f"latents: {work.pending_count} to encode, {work.existing_count} there already", flush=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from backend.caching.progress import print_problems, report_left_out, reported_outcome, shown_progress
-from backend.commands.required import required_path
+from backend.commands.required import check_encoders, required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
@@ -30,8 +30,7 @@ def run(configuration: Configuration, *, reporter: Reporter) -> None:
 
     options = configuration.caching
     dataset_file = read_dataset_file(required_path(configuration.dataset.dataset_config, "dataset_config"))
-    for name in ("text_encoder1", "text_encoder2"):
-        required_path(getattr(configuration.model, name), name)
+    check_encoders(configuration, "text_encoder1", "text_encoder2")
     device = choose_device(options.device)
     captions, problems = find_captions(dataset_file)
     print_problems((*dataset_file.warnings, *problems))

@@ -13,10 +13,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.config.command_line import make_parser, read_arguments
-from backend.config.configuration import Configuration
-from backend.config.sample_prompts import SamplePrompt, parse_line, read_prompts, with_values
-from backend.errors import OptionError, StoppedByUser
+from backend.config.command_line import finite, make_parser, read_arguments
+from backend.config.configuration import Configuration, all_options
+from backend.config.file_names import is_file_name
+from backend.config.sample_prompts import SamplePrompt, check_images, parse_line, read_prompts, with_values
+from backend.errors import OptionError, Problem, StoppedByUser
+from backend.plan.encoder_files import KINDS, encoder_problems
+from backend.plan.plan import make_plan
 from backend.runs.status import Reporter
 from backend.runs.workspace import DEFAULT_WORKSPACE
 
@@ -32,6 +35,7 @@ def main(arguments: list[str]) -> int:
     """Sample every prompt at every strength; with several strengths also write them side by side. Returns 0."""
     configuration, own = read_arguments(_parser(), arguments)
     prompts = _prompts(configuration, own)
+    _check(configuration, prompts, own)
     reporter = Reporter.from_environment()
     reporter.update(phase="loading", total_steps=len(prompts) * len(own.strengths))
     generate(configuration, prompts, own, reporter=reporter)
@@ -44,6 +48,7 @@ def generate(
 ) -> None:
     """Encode the prompts once, then for each strength load the transformer with the LoRAs merged, and sample."""
     from backend.commands.device import check_device, set_up_device
+    from backend.commands.model import load_model
     from backend.commands.samples import fitted_to, make_sampler  # torch and diffusers take seconds to import
     from backend.models.devices import choose_device
 
@@ -61,8 +66,8 @@ def generate(
     )
     sampler = replace(sampler, outputs=frozenset(OUTPUTS[own.output_type]))
     made: dict[float, list[Sample]] = {}
-    for strength in own.strengths:
-        transformer = _transformer(configuration, own, strength=strength, device=device)
+    for strength in dict.fromkeys(own.strengths):
+        transformer = load_model(_with_loras(configuration, own, strength=strength), device=device)
         fitted = fitted_to(sampler, transformer.shape)
         facts = {"lora": ", ".join(map(str, own.lora_weight)), "strength": f"{strength:g}"}
         made[strength] = fitted.make(transformer, label=f"x{strength:g}", facts=facts, tell=partial(_tell, reporter))
@@ -97,10 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     loras = parser.add_argument_group("LoRAs")
     loras.add_argument("--lora_weight", nargs="+", type=Path, default=[], metavar="FILE", help="LoRA files to use")
     loras.add_argument(
-        "--lora_multiplier", nargs="+", type=float, default=[], metavar="X", help="strength of each file"
+        "--lora_multiplier", nargs="+", type=finite, default=[], metavar="X", help="strength of each file"
     )
     strengths = "make each sample at several strengths of all LoRAs together, and side by side: --strengths 0 0.5 1"
-    loras.add_argument("--strengths", nargs="+", type=float, default=[1.0], metavar="X", help=strengths)
+    loras.add_argument("--strengths", nargs="+", type=finite, default=[1.0], metavar="X", help=strengths)
     output = parser.add_argument_group("Output")
     output.add_argument(
         "--save_path", type=Path, default=DEFAULT_WORKSPACE / "generated", metavar="FOLDER", help="where"
@@ -140,15 +145,34 @@ def _with_defaults(prompt: SamplePrompt, own: argparse.Namespace) -> SamplePromp
     return with_values(prompt, {name: value for name, value in given.items() if value is not None}, place="the flags")
 
 
-def _transformer(configuration: Configuration, own: argparse.Namespace, *, strength: float, device: torch.device):
-    from backend.commands.model import load_model
+def _check(configuration: Configuration, prompts: Sequence[SamplePrompt], own: argparse.Namespace) -> None:
+    """Raise OptionError with everything that keeps this from starting, before anything is loaded."""
+    model = configuration.model
+    problems = [
+        Problem(f"{all_options()[name].label} ({name}) is not given", f"add --{name} PATH", name)
+        for name in KINDS
+        if getattr(model, name) is None
+    ]
+    problems += encoder_problems(model, severity="error")
+    plan = make_plan(_with_loras(configuration, own, strength=1.0).changed(dataset_config=None))
+    problems += [problem for problem in plan.errors if problem.option in ("dit", "base_weights", "blocks_to_swap")]
+    problems += check_images(prompts, needed=plan.shape.continues_a_picture)
+    if not is_file_name(own.name):
+        problems.append(
+            Problem(f"--name is {own.name!r}", "wanted the beginning of a file name, without folder", "name")
+        )
+    if problems:
+        raise OptionError.of(problems)
+    own.save_path.mkdir(parents=True, exist_ok=True)
 
+
+def _with_loras(configuration: Configuration, own: argparse.Namespace, *, strength: float) -> Configuration:
+    """The configuration whose transformer has the LoRAs merged at that strength."""
     pairs = list(zip_longest(own.lora_weight, own.lora_multiplier, fillvalue=1.0)) if strength else []
-    with_loras = configuration.changed(
+    return configuration.changed(
         base_weights=[*configuration.network.base_weights, *(str(path) for path, _ in pairs)],
         base_weights_multiplier=[*_multipliers(configuration), *(multiplier * strength for _, multiplier in pairs)],
     )
-    return load_model(with_loras, device=device)
 
 
 def _multipliers(configuration: Configuration) -> list[float]:

@@ -12,15 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.config.command_line import Parser
+from backend.config.command_line import Parser, finite
 from backend.errors import ModelFileError, OptionError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from backend.plan.modules import LinearModule
 
 PRECISIONS = ("keep", "fp32", "fp16", "bf16")
 
@@ -58,68 +62,66 @@ def info(options: argparse.Namespace) -> None:
 
 def facts_of(file: Path) -> dict[str, Any]:
     """What a LoRA file holds, by name, in JSON's types. norms: of the change of the weights, block by block."""
-    from backend.networks.convert import naming_of, read_modules
-    from backend.networks.files import load_lora
+    from backend.networks.convert import alpha_of
     from backend.networks.kinds import ADAPTERS
     from backend.plan.adapter_files import kind_of_parts
 
-    tensors, metadata = load_lora(file)
-    modules = read_modules(tensors)
+    content = _read(file)
     kinds, ranks, alphas, norms = set(), set(), set(), {}
-    for module, parts in modules.items():
+    for module, parts in content.modules.items():
         kind = kind_of_parts(parts)
-        if kind is None:
-            raise ModelFileError(f"{file}: {module} has no matrices", hint="the file is damaged")
         matrices = {part: tensor.float() for part, tensor in parts.items()}
-        alpha = matrices.pop("alpha", None)
         kinds.add(kind)
         if (down := matrices.get("lora_down.weight")) is not None:
             ranks.add(len(down))
-            alphas.add(float(len(down) if alpha is None else alpha))
+            alphas.add(alpha_of(matrices))
+        alpha = matrices.pop("alpha", None)
         change = ADAPTERS[kind].change(matrices, None if alpha is None else alpha.item())
         block = ".".join(module.split(".")[:2])
         norms[block] = (norms.get(block, 0.0) ** 2 + change.norm().item() ** 2) ** 0.5
     return {
         "file": str(file),
-        "naming": naming_of(list(tensors)),
+        "naming": content.naming,
         "kinds": sorted(kinds),
-        "modules": len(modules),
+        "modules": len(content.modules),
         "ranks": sorted(ranks),
         "alphas": sorted(alphas),
-        "numbers": sum(tensor.numel() for tensor in tensors.values()),
-        "dtypes": sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}),
+        "numbers": sum(tensor.numel() for tensor in content.tensors.values()),
+        "dtypes": sorted({str(tensor.dtype).removeprefix("torch.") for tensor in content.tensors.values()}),
         "norms": dict(sorted(norms.items(), key=_in_model_order)),
-        "metadata": dict(sorted(metadata.items())),
+        "metadata": dict(sorted(content.metadata.items())),
     }
 
 
 def convert(options: argparse.Namespace) -> None:
     """Write the same LoRA in another naming."""
-    from backend.networks.convert import convert, true_metadata
-    from backend.networks.files import load_lora
+    from backend.networks.convert import true_metadata, write_modules
 
-    tensors, metadata = load_lora(options.file)
-    converted = convert(tensors, options.target)
-    _write(options, converted, true_metadata(metadata, converted))
+    _refuse_existing(options.output, options)
+    content = _read(options.file)
+    with _about(options.file):
+        converted = write_modules(content.modules, options.target)
+    _write(options, converted, true_metadata(content.metadata, converted))
 
 
 def resize(options: argparse.Namespace) -> None:
     """Write the nearest LoRA of lower rank, in the naming of the file."""
-    from backend.networks.convert import naming_of, read_modules, true_metadata, write_modules
-    from backend.networks.files import load_lora
+    from backend.networks.convert import alpha_of, true_metadata, write_modules
+    from backend.networks.parts import refuse_not_finite
     from backend.networks.resize import fixed_rank, kept_energy, resize
 
+    _refuse_existing(options.output, options)
     rank = fixed_rank(options.rank) if options.rank else kept_energy(options.keep_energy)
-    tensors, metadata = load_lora(options.file)
+    content = _read(options.file)
+    refuse_not_finite(content.tensors, path=options.file)
     modules = {}
-    for module, parts in read_modules(tensors).items():
+    for module, parts in content.modules.items():
         if "lora_down.weight" not in parts:
             raise ModelFileError(f"{options.file}: {module} is no LoRA", hint="only LoRA can be resized")
         down, up = parts["lora_down.weight"], parts["lora_up.weight"]
-        scale = float(parts.get("alpha", len(down))) / len(down)
-        modules[module] = _as_parts(*resize(down, up, scale, rank), dtype=down.dtype)
-    resized = write_modules(modules, naming_of(list(tensors)))
-    _write(options, resized, true_metadata(metadata, resized))
+        modules[module] = _as_parts(*resize(down, up, alpha_of(parts) / len(down), rank), dtype=down.dtype)
+    resized = write_modules(modules, content.naming)
+    _write(options, resized, true_metadata(content.metadata, resized))
 
 
 def merge(options: argparse.Namespace) -> None:
@@ -127,24 +129,23 @@ def merge(options: argparse.Namespace) -> None:
     from safetensors.torch import save_file
 
     from backend.atomic_file import replaced
-    from backend.models.weight_files import read_tensors
+    from backend.networks.convert import write_modules
     from backend.networks.merge import MergedLoRA
-    from backend.networks.weights import read_lora_weights
-    from backend.plan.modules import block_linears, shape_from_header
-    from backend.plan.weights_header import strip_prefix
+    from backend.networks.parts import refuse_not_finite
 
     if len(options.lora_multiplier) > len(options.lora_weight):
         raise OptionError("--lora_multiplier has more numbers than there are files", hint="take the others out")
-    tensors = read_tensors(options.dit)
-    start = len(strip_prefix(tensors))
-    weights = {name[start:]: tensor for name, tensor in tensors.items()}
-    linears = block_linears(shape_from_header({name: tuple(tensor.shape) for name, tensor in weights.items()}))
+    _refuse_existing(options.save_merged_model, options)
+    weights, linears = _read_transformer(options.dit)
     for path, multiplier in zip_longest(options.lora_weight, options.lora_multiplier, fillvalue=1.0):
-        lora = MergedLoRA(read_lora_weights(path), multiplier)
-        for problem in lora.unused(linears):
-            print(f"{problem.severity}: {path}: {problem}", flush=True)
-        for linear in linears:
-            weights[f"{linear.name}.weight"] = lora(linear.name, weights[f"{linear.name}.weight"])
+        content = _read(path)
+        refuse_not_finite(content.tensors, path=path)
+        lora = MergedLoRA(write_modules(content.modules, "default"), multiplier)
+        with _about(path):
+            for problem in lora.unused(linears):
+                print(f"{problem.severity}: {path}: {problem}", flush=True)
+            for linear in linears:
+                weights[f"{linear.name}.weight"] = lora(linear.name, weights[f"{linear.name}.weight"])
         print(f"merged {path}, strength {multiplier:g}", flush=True)
     with replaced(options.save_merged_model) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
@@ -153,14 +154,13 @@ def merge(options: argparse.Namespace) -> None:
 
 def extract(options: argparse.Namespace) -> None:
     """Write the LoRA that comes nearest to the difference of two transformers."""
-    from backend.models.weight_files import read_tensors
     from backend.networks.convert import write_modules
     from backend.networks.resize import fixed_rank, kept_energy, low_rank
 
+    _refuse_existing(options.output, options)
     rank = kept_energy(options.keep_energy) if options.keep_energy else fixed_rank(options.rank)
-    base, tuned = read_tensors(options.dit), read_tensors(options.dit_tuned)
     modules = {}
-    for module, before, after in _changed_linears(base, tuned):
+    for module, before, after in _changed_linears(options.dit, options.dit_tuned):
         modules[module] = _as_parts(*low_rank(after.float() - before.float(), rank, most=options.rank))
     if not modules:
         raise ModelFileError(f"{options.dit_tuned}: its blocks are those of {options.dit}", hint="choose another file")
@@ -175,25 +175,63 @@ def extract(options: argparse.Namespace) -> None:
     _write(options, write_modules(modules, "default"), metadata)
 
 
-def _changed_linears(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """The Linears of the blocks whose weights differ, with both. Raises ModelFileError if the models do not fit."""
-    import torch
+@dataclass(frozen=True)
+class _LoraFile:
+    """A LoRA file: its tensors by name, by module and part, in which naming, and its metadata."""
 
+    tensors: Mapping[str, Tensor]
+    modules: Mapping[str, Mapping[str, Tensor]]
+    naming: str
+    metadata: Mapping[str, str]
+
+
+def _read(file: Path) -> _LoraFile:
+    """A file whose modules are whole. Raises ModelFileError naming the file."""
+    from backend.networks.convert import naming_of, read_modules
+    from backend.networks.files import load_lora
+
+    tensors, metadata = load_lora(file)
+    with _about(file):
+        return _LoraFile(tensors, read_modules(tensors), naming_of(list(tensors)), metadata)
+
+
+@contextmanager
+def _about(file: Path) -> Iterator[None]:
+    """Have the errors inside name the file that they are about."""
+    try:
+        yield
+    except ModelFileError as error:
+        problems = [replace(problem, message=f"{file}: {problem.message}") for problem in error.problems]
+        raise ModelFileError.of(problems) from error
+
+
+def _read_transformer(path: Path) -> tuple[dict[str, Tensor], list[LinearModule]]:
+    """The weights of a transformer, as the released checkpoint names them, and the Linears of its blocks."""
+    from backend.models.weight_files import read_tensors
     from backend.plan.modules import block_linears, shape_from_header
     from backend.plan.weights_header import strip_prefix
 
-    starts = [len(strip_prefix(tensors)) for tensors in (base, tuned)]
-    named = [
-        {name[start:]: tensor for name, tensor in tensors.items()}
-        for start, tensors in zip(starts, (base, tuned), strict=True)
-    ]
-    shapes = [shape_from_header({name: tuple(each.shape) for name, each in tensors.items()}) for tensors in named]
-    if shapes[0] != shapes[1]:
-        raise ModelFileError("the two transformers have different sizes", hint="both have to be of one model")
-    for linear in block_linears(shapes[0]):
-        before, after = (tensors[f"{linear.name}.weight"] for tensors in named)
-        if not torch.equal(before, after):
-            yield linear.name, before, after
+    tensors = read_tensors(path)
+    start = len(strip_prefix(tensors))
+    weights = {name[start:]: tensor for name, tensor in tensors.items()}
+    shape = shape_from_header({name: tuple(tensor.shape) for name, tensor in weights.items()}, path=path)
+    linears = block_linears(shape)
+    if missing := [linear.name for linear in linears if f"{linear.name}.weight" not in weights]:
+        raise ModelFileError(f"{path}: {missing[0]}.weight is missing", hint="the file is damaged")
+    return weights, linears
+
+
+def _changed_linears(base: Path, tuned: Path) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """The Linears of the blocks whose weights differ, with both. Raises ModelFileError if the models do not fit."""
+    import torch
+
+    (before, linears), (after, others) = _read_transformer(base), _read_transformer(tuned)
+    if linears != others:
+        raise ModelFileError(f"{tuned}: is of another size than {base}", hint="both have to be of one model")
+    for linear in linears:
+        name = f"{linear.name}.weight"
+        if not torch.equal(before[name], after[name]):
+            yield linear.name, before[name], after[name]
 
 
 def _as_parts(down: Tensor, up: Tensor, *, dtype: Any = None) -> dict[str, Tensor]:
@@ -209,8 +247,6 @@ def _write(options: argparse.Namespace, tensors: Mapping[str, Tensor], metadata:
 
     from backend.networks.files import save_lora
 
-    if options.output.exists() and not options.overwrite:
-        raise OptionError(f"{options.output}: exists already", hint="choose another --output, or add --overwrite")
     dtypes = {"keep": None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     hashes = ("sshs_model_hash", "sshs_legacy_hash")  # made anew, for the tensors are others
     kept = {name: text for name, text in metadata.items() if name not in hashes}
@@ -218,9 +254,15 @@ def _write(options: argparse.Namespace, tensors: Mapping[str, Tensor], metadata:
     print(f"saved {options.output}: {len(tensors)} tensors")
 
 
+def _refuse_existing(path: Path, options: argparse.Namespace) -> None:
+    """Before anything is computed."""
+    if path.exists() and not options.overwrite:
+        raise OptionError(f"{path}: exists already", hint="choose another name, or add --overwrite")
+
+
 def _in_model_order(item: tuple[str, float]) -> tuple[str, int]:
-    blocks, index = item[0].split(".")
-    return blocks, int(index)
+    blocks, _, index = item[0].partition(".")
+    return blocks, int(index) if index.isdecimal() else 0
 
 
 def _add_info(commands: Any) -> None:
@@ -252,9 +294,10 @@ def _add_merge(commands: Any) -> None:
     parser.add_argument("--dit", type=Path, required=True, help="the transformer")
     parser.add_argument("--lora_weight", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument(
-        "--lora_multiplier", type=float, nargs="+", default=[], metavar="X", help="1 where none is given"
+        "--lora_multiplier", type=finite, nargs="+", default=[], metavar="X", help="1 where none is given"
     )
     parser.add_argument("--save_merged_model", type=Path, required=True, metavar="FILE", help="what to write")
+    _add_overwrite(parser)
 
 
 def _add_extract(commands: Any) -> None:
@@ -274,18 +317,22 @@ def _subparser(commands: Any, name: str, run: Callable[[argparse.Namespace], Non
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="what to write")
-    parser.add_argument("--overwrite", action="store_true", help="write over an existing file")
+    _add_overwrite(parser)
     precision = "type of the numbers; keep: as in the file"
     parser.add_argument("--save_precision", choices=PRECISIONS, default="keep", help=precision)
 
 
+def _add_overwrite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="write over an existing file")
+
+
 def _rank(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"is {text}, but has to be at least 1")
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"is {text}, but has to be a whole number, at least 1")
     return int(text)
 
 
 def _part(text: str) -> float:
-    if not 0 < float(text) <= 1:
+    if not 0 < finite(text) <= 1:
         raise argparse.ArgumentTypeError(f"is {text}, but has to be above 0 and at most 1")
     return float(text)

@@ -24,12 +24,28 @@ from backend.networks.network import Network, attach_network
 from backend.networks.weights import read_lora_weights, sizes_of
 from backend.plan.adapters import adapter_sizes
 from backend.plan.block_swap import BlockSwap
-from backend.plan.modules import LinearModule, block_linears
+from backend.plan.modules import LinearModule, block_linears, check_in_channels
 from backend.plan.selection import ModuleState, select_modules, trained_modules
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 COMPUTED_IN = {"no": "float32", "fp16": "float16", "bf16": "bfloat16"}
 """The dtype that each mixed precision computes in; weights in it need not be converted for each product."""
+
+
+def load_trained_model(
+    configuration: Configuration, *, device: torch.device, seed: int, in_main_memory: bool = False
+) -> tuple[HunyuanVideoTransformer, Network]:
+    """The frozen transformer and the network on it, ready to be trained on the device.
+
+    in_main_memory: the transformer stays there, for its weights are to be split over several devices.
+    """
+    transformer = load_model(configuration, device=torch.device("cpu") if in_main_memory else device)
+    check_in_channels(transformer.shape, configuration.model.dit_in_channels, path=Path(configuration.model.dit or ""))
+    network = create_network(configuration, transformer, seed=seed)
+    compile_model(configuration, transformer)
+    if in_main_memory:
+        network.to(device)
+    return transformer, network
 
 
 def load_model(configuration: Configuration, *, device: torch.device) -> HunyuanVideoTransformer:

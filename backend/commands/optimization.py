@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -15,7 +16,7 @@ from backend.training.schedules import make_custom_schedule, make_schedule
 
 
 def check_chosen_optimizer(configuration: Configuration) -> None:
-    """Raise OptionError for an optimizer that cannot train so, before the model is loaded."""
+    """Raise OptionError for an optimizer, or a schedule class, that cannot train so, before the model is loaded."""
     options, ratio = configuration.optimizer, configuration.network.loraplus_lr_ratio
     arguments = optimizer_arguments(configuration)
     rates = (options.learning_rate, options.learning_rate * ratio) if ratio else (options.learning_rate,)
@@ -28,6 +29,10 @@ def check_chosen_optimizer(configuration: Configuration) -> None:
             hint="choose constant, or add relative_step=False to optimizer_args",
             option="lr_scheduler",
         )
+    if path := schedule.lr_scheduler_type:
+        groups = [{"params": [torch.zeros(1, requires_grad=True)], "lr": rate} for rate in rates]
+        optimizer = make_optimizer(options.optimizer_type, groups, arguments=arguments)
+        make_custom_schedule(optimizer, path, arguments=schedule_settings(configuration).lr_scheduler_args)
 
 
 def chosen_optimizer(configuration: Configuration, network: Network) -> Optimizer:

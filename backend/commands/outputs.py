@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -18,43 +19,46 @@ from backend.commands.samples import make_sampler
 from backend.commands.training_data import TrainingData
 from backend.config.configuration import Configuration
 from backend.config.sample_prompts import read_prompts
+from backend.config.tracker_file import TrackerSettings, tracker_settings
 from backend.errors import OptionError
 from backend.networks.metadata import build_metadata
 from backend.runs.folder import RunFolder
 from backend.training.checkpoints import SAVE_DTYPES, SavePlan, Saver
 from backend.training.optimizers import optimizer_name
 from backend.training.sampler import NO_SAMPLES, SamplePlan, Sampler, shares_of_prompts
-from backend.training.trackers import (
-    Trackers,
-    TrackerSettings,
-    check_wandb_login,
-    new_log_folder,
-    tracker_kinds,
-    tracker_settings,
-)
+from backend.training.trackers import Trackers, check_wandb_login, new_log_folder, tracker_kinds
 from backend.training.trainer import Trainer
 from backend.training.upload import Repository, Uploader
 
 
-def add_outputs(
-    trainer: Trainer,
-    configuration: Configuration,
-    run: RunFolder,
-    data: TrainingData,
-    *,
-    log_folder: Path,
-    tracker_settings: TrackerSettings,
-) -> None:
+@dataclass(frozen=True)
+class OutputPlaces:
+    """Where the first process writes: folders that are there, and what its trackers are made with."""
+
+    files: Path
+    logs: Path
+    tracker_settings: TrackerSettings
+
+
+def make_output_places(configuration: Configuration, run: RunFolder) -> OutputPlaces:
+    """The folders of a training, made before anything slow. Raises OptionError for what the disk, or wandb, refuses."""
+    logging = configuration.logging
+    file = Path(logging.log_tracker_config) if logging.log_tracker_config else None
+    settings = tracker_settings(file, wandb_run_name=logging.wandb_run_name)
+    return OutputPlaces(_make_output_folder(configuration, run), _make_log_folder(configuration), settings)
+
+
+def add_outputs(trainer: Trainer, configuration: Configuration, data: TrainingData, *, places: OutputPlaces) -> None:
     """Give the trainer of the first process what it logs, saves and uploads with."""
     trainer.trackers = Trackers(
         trainer.accelerator,
-        log_folder=log_folder,
+        log_folder=places.logs,
         name=configuration.logging.log_tracker_name,
-        settings=tracker_settings,
+        settings=places.tracker_settings,
         hyperparameters=hyperparameters(configuration) if configuration.logging.log_config else None,
     )
     trainer.saver = Saver(
-        folder=Path(configuration.saving.output_dir or run.checkpoints),
+        folder=places.files,
         name=configuration.saving.output_name,
         dtype=SAVE_DTYPES[configuration.saving.save_precision],
         plan=save_plan(configuration),
@@ -129,19 +133,23 @@ def save_plan(configuration: Configuration) -> SavePlan:
     return SavePlan(**{name: getattr(configuration.saving, name) for name in SavePlan.__dataclass_fields__})
 
 
-def chosen_tracker_settings(configuration: Configuration) -> TrackerSettings:
-    logging = configuration.logging
-    file = Path(logging.log_tracker_config) if logging.log_tracker_config else None
-    return tracker_settings(file, wandb_run_name=logging.wandb_run_name)
-
-
-def make_log_folder(configuration: Configuration) -> Path:
-    """A new folder for the event files, made before anything slow, so that TensorBoard finds it."""
+def _make_log_folder(configuration: Configuration) -> Path:
+    """A new folder for the event files; made early, so that TensorBoard finds it."""
     if "wandb" in tracker_kinds(configuration.logging.log_with):
         check_wandb_login()
     if configuration.logging.logging_dir is None:
         raise OptionError("no log folder is given", hint="name it with logging_dir", option="logging_dir")
     return new_log_folder(Path(configuration.logging.logging_dir), configuration.logging.log_prefix)
+
+
+def _make_output_folder(configuration: Configuration, run: RunFolder) -> Path:
+    folder = Path(configuration.saving.output_dir or run.checkpoints)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{folder}: the output folder cannot be made: {error.strerror}"
+        raise OptionError(message, hint="choose another output_dir", option="output_dir") from error
+    return folder
 
 
 def metadata_of(

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+from torch import nn
+from torch.optim import Optimizer
 
 from backend.config.configuration import Configuration
 from backend.errors import UserError
+from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
+from backend.networks.network import Network
 from backend.plan.sharding import Sharding, read_sharding
+from backend.training.sharding import shard_base_weights
 from backend.training.trackers import tracker_kinds
 
 MINUTES_FOR_SAMPLES = 12 * 60
@@ -62,7 +67,25 @@ def make_accelerator(configuration: Configuration, log_folder: Path | None) -> A
     return accelerator
 
 
-def keep_from_exchange(transformer: torch.nn.Module) -> None:
+def share_among_processes(
+    accelerator: Accelerator,
+    transformer: HunyuanVideoTransformer,
+    network: Network,
+    optimizer: Optimizer,
+    *,
+    sharding: Sharding | None,
+) -> tuple[nn.Module, Optimizer]:
+    """Transformer and optimizer as a process trains with them: the base weights split over all, or whole in each."""
+    if sharding is None:
+        keep_from_exchange(transformer)
+        return accelerator.prepare(transformer, optimizer)
+    blocks = [*transformer.double_blocks, *transformer.single_blocks]
+    device, trained = accelerator.device, network.parameters()
+    shard_base_weights(transformer, blocks, trained=trained, device=device, sharding=sharding)
+    return transformer, accelerator.prepare(optimizer)
+
+
+def keep_from_exchange(transformer: nn.Module) -> None:
     """Name what processes need not send each other at the start: all but what is trained is read from the same files.
 
     For the full-size model that is 26 GB. The attribute is torch's, see DistributedDataParallel.

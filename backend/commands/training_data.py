@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ class TrainingData:
         """The batches at these places of an epoch, which counts from 1, as tensors."""
         batches = epoch_batches(self.groups, seed=self.seed, epoch=epoch)
         return read_batches((batches[index] for index in indices), workers=self.workers)
+
+    def stratified(self, strata: int | None) -> Callable[[int], Sequence[Tensor]] | None:
+        """`uniforms` for these strata; None where each noise level is drawn by itself."""
+        return partial(self.uniforms, strata=strata) if strata else None
 
     def uniforms(self, epoch: int, *, strata: int) -> Sequence[Tensor]:
         """For each batch of an epoch, which counts from 1, the uniform numbers that its noise levels come from."""

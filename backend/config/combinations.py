@@ -9,11 +9,13 @@ from pathlib import Path
 from backend.config.file_names import is_file_name
 from backend.config.network_args import parse_assignments
 from backend.config.options import OptionGroup, describe
+from backend.config.resolution import parse_resolution
 from backend.config.schema import (
     HuggingFaceOptions,
     LoggingOptions,
     MachineOptions,
     MemoryOptions,
+    MetadataOptions,
     ModelOptions,
     NetworkOptions,
     OptimizerOptions,
@@ -50,6 +52,8 @@ def find_conflicts(groups: Mapping[str, OptionGroup]) -> list[Problem]:
                 problems += _kind_problems(group)
             case MachineOptions():
                 problems += _machine_problems(group)
+            case MetadataOptions():
+                problems += _resolution_problems(group)
             case HuggingFaceOptions():
                 problems += _repository_problems(group)
     problems += _sharding_problems(groups) + _half_precision_problems(groups)
@@ -117,6 +121,14 @@ def _model_problems(model: ModelOptions) -> list[Problem]:
         message = f"vae_spatial_tile_sample_min_size is {tile}"
         problems.append(Problem(message, "wanted a multiple of 8", "vae_spatial_tile_sample_min_size"))
     return problems
+
+
+def _resolution_problems(metadata: MetadataOptions) -> list[Problem]:
+    try:
+        parse_resolution(metadata.metadata_reso or "0")
+    except OptionError as error:
+        return list(error.problems)
+    return []
 
 
 def _repository_problems(options: HuggingFaceOptions) -> list[Problem]:

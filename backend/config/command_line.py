@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -73,6 +74,17 @@ def make_parser(command: str, *, description: str, groups: Iterable[str], only: 
             help_text = "these options as musubi-tuner writes them, such as loraplus_lr_ratio=4"
             section.add_argument("--network_args", nargs="*", metavar="NAME=VALUE", help=help_text)
     return parser
+
+
+def finite(text: str) -> float:
+    """The type of a flag that is a number, but not nan and not inf."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"is {text}, but a number is wanted")
+    return number
 
 
 def read_arguments(parser: Parser, arguments: list[str]) -> tuple[Configuration, argparse.Namespace]:

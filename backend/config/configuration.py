@@ -215,11 +215,17 @@ _WANTED = {
 }
 
 
+_OF_NUMBERS = ("float_parsing", "float_type", "finite_number")
+"""pydantic's errors about something in a list that has to be a number."""
+
+
 def _problem(details: Mapping[str, Any], places: Mapping[str, str]) -> Problem:
     """One pydantic error in the words of a form: label, what was found, what was wanted."""
     name = str(details["loc"][0])
     described = all_options()[name]
     wanted = f"one of {', '.join(described.choices)}" if described.choices else _WANTED[described.kind]
+    if described.kind == "list" and details["type"] in _OF_NUMBERS:
+        wanted = "a list of numbers"
     if described.limits:
         wanted += f", {described.limits}"
     where = f"{places[name]}: " if name in places else ""

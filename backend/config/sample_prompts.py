@@ -68,8 +68,16 @@ _OTHER_MODELS = {"ei": "end_image_path", "cn": "control_video_path", "ci": "cont
 
 
 @dataclass(frozen=True)
+class _Line:
+    """A prompt with options behind it, and where it stands."""
+
+    text: str
+    place: str
+
+
+@dataclass(frozen=True)
 class _Written:
-    """One prompt as it stands in a file, and where."""
+    """The values of one prompt, and where they stand."""
 
     values: Mapping[str, Any]
     place: str
@@ -81,9 +89,9 @@ def read_prompts(path: Path) -> list[SamplePrompt]:
     if path.suffix.lower() not in readers:
         raise _error(f"{path}: is no prompt file", f"wanted one that ends in {', '.join(readers)}")
     prompts, problems = [], []
-    for written in readers[path.suffix.lower()](path):
+    for entry in readers[path.suffix.lower()](path):
         try:
-            prompts.append(_make(written))
+            prompts.append(_make(entry if isinstance(entry, _Written) else _read_line(entry)))
         except OptionError as error:
             problems += error.problems
     if problems:
@@ -96,7 +104,7 @@ def read_prompts(path: Path) -> list[SamplePrompt]:
 def parse_line(line: str, *, place: str = "the prompt") -> SamplePrompt:
     """A prompt with options behind it: `a cat walks --w 640 --h 480 --f 25`. What stands before the first option is the
     prompt, whatever it is. Raises OptionError with every mistake."""
-    return _make(_Written(_values_of_line(line, place=place), place))
+    return _make(_read_line(_Line(line, place)))
 
 
 def with_values(prompt: SamplePrompt, values: Mapping[str, Any], *, place: str) -> SamplePrompt:
@@ -116,18 +124,27 @@ def format_line(prompt: SamplePrompt) -> str:
     return " ".join([prompt.prompt, *parts])
 
 
-def _values_of_line(line: str, *, place: str) -> dict[str, Any]:
-    text, *options = re.split(r"\s--(?=[A-Za-z])", line)
+def _read_line(line: _Line) -> _Written:
+    """The values of a line. Raises OptionError with every option that is none."""
+    text, *options = re.split(r"\s--(?=[A-Za-z])", line.text)
     values: dict[str, Any] = {"prompt": text.strip()}
+    problems = []
     for option in options:
-        flag, _, value = option.partition(" ")
-        name = LINE_OPTIONS.get(flag.lower())
-        if flag.lower() in _OTHER_MODELS:
-            raise _error(f"{place}: --{flag} is for other models than HunyuanVideo", "take it out")
-        if name is None:
-            raise _error(f"{place}: there is no option --{flag}", f"known are --{', --'.join(LINE_OPTIONS)}")
-        values[name] = value.strip()
-    return values
+        flag, _, value = option.replace("\t", " ").partition(" ")
+        if (name := LINE_OPTIONS.get(flag.lower())) is None:
+            problems.append(_no_option(flag, place=line.place))
+        else:
+            values[name] = value.strip()
+    if problems:
+        raise OptionError.of(problems)
+    return _Written(values, line.place)
+
+
+def _no_option(flag: str, *, place: str) -> Problem:
+    if flag.lower() in _OTHER_MODELS:
+        return Problem(f"{place}: --{flag} is for other models than HunyuanVideo", "take it out", OPTION)
+    known = f"known are --{', --'.join(LINE_OPTIONS)}, each with a blank before its value"
+    return Problem(f"{place}: there is no option --{flag}", known, OPTION)
 
 
 def _make(written: _Written) -> SamplePrompt:
@@ -146,25 +163,24 @@ def _problem(details: Mapping[str, Any], written: _Written) -> Problem:
     return Problem(f"{written.place}: {name} is {found}", str(details["msg"]).lower(), OPTION)
 
 
-def _read_txt(path: Path) -> Iterator[_Written]:
+def _read_txt(path: Path) -> Iterator[_Line]:
     for number, line in enumerate(_text(path).splitlines(), start=1):
         if line.strip() and not line.startswith("#"):
-            place = f"{path.name}, line {number}"
-            yield _Written(_values_of_line(line.strip(), place=place), place)
+            yield _Line(line.strip(), f"{path.name}, line {number}")
 
 
 def _read_toml_prompts(path: Path) -> Iterator[_Written]:
     """The table `prompt` with its array `subset`; what stands in the table holds for all unless a subset says else."""
     table = read_toml(path).get("prompt")
     subsets = table.get("subset") if isinstance(table, dict) else None
-    if not isinstance(subsets, list):
+    if not isinstance(subsets, list) or not all(isinstance(subset, dict) for subset in subsets):
         raise _error(f"{path}: [[prompt.subset]] is missing", "wanted one such table for each prompt")
     shared = {name: value for name, value in table.items() if name != "subset"}
     for number, subset in enumerate(subsets, start=1):
         yield _Written({**shared, **subset}, f"{path.name}, subset {number}")
 
 
-def _read_json(path: Path) -> Iterator[_Written]:
+def _read_json(path: Path) -> Iterator[_Line | _Written]:
     try:
         entries = json.loads(_text(path))
     except json.JSONDecodeError as error:
@@ -173,7 +189,7 @@ def _read_json(path: Path) -> Iterator[_Written]:
         raise _error(f"{path}: is no list of prompts", "wanted [ ... ] of texts or of objects with a prompt")
     for number, entry in enumerate(entries, start=1):
         place = f"{path.name}, entry {number}"
-        yield _Written(_values_of_line(entry, place=place) if isinstance(entry, str) else entry, place)
+        yield _Line(entry, place) if isinstance(entry, str) else _Written(entry, place)
 
 
 def _text(path: Path) -> str:

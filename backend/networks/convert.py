@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from backend.errors import ModelFileError
+from backend.networks.parts import fault_of_parts
 from backend.plan.adapter_files import NATIVE_PREFIX
 
 Naming = Literal["default", "comfyui", "diffusers"]
@@ -67,13 +68,22 @@ def naming_of(names: Sequence[str]) -> Naming:
 
 
 def read_modules(tensors: Mapping[str, Tensor]) -> Modules:
-    """The modules of a file in whichever naming. Raises ModelFileError for names that are no module of HunyuanVideo."""
+    """The modules of a file in whichever naming, each whole.
+
+    Raises ModelFileError for names that are no module of HunyuanVideo, and for a module that lacks a matrix, or whose
+    matrices do not go together.
+    """
     naming = naming_of(list(tensors))
     modules: Modules = {}
     for name, tensor in tensors.items():
         module, part = _from_native(name) if naming == "default" else _from_dotted(name)
         modules.setdefault(module, {})[part] = tensor
-    return _joined(modules) if naming == "diffusers" else modules
+    return _joined(modules) if naming == "diffusers" else {name: _whole(name, parts) for name, parts in modules.items()}
+
+
+def alpha_of(parts: Mapping[str, Tensor]) -> float:
+    """The alpha of a LoRA's module; a missing one, and 0, mean the rank."""
+    return float(parts.get("alpha", 0)) or float(len(parts["lora_down.weight"]))
 
 
 def write_modules(modules: Modules, naming: Naming) -> dict[str, Tensor]:
@@ -88,7 +98,7 @@ def write_modules(modules: Modules, naming: Naming) -> dict[str, Tensor]:
     if naming == "comfyui":
         return _dotted(scaled, "diffusion_model")
     if any("lora_down.weight" not in parts for parts in modules.values()):
-        raise ModelFileError("diffusers has no LoHa and no LoKr", hint="convert to comfyui, or merge it into the model")
+        raise _no_lora()
     return _dotted(_split(scaled), "transformer")
 
 
@@ -103,7 +113,7 @@ def true_metadata(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) ->
     for parts in read_modules(tensors).values():
         if (down := parts.get("lora_down.weight")) is not None:
             ranks.add(len(down))
-            alphas.add(float(parts.get("alpha", len(down))))
+            alphas.add(alpha_of(parts))
     told = {"ss_network_dim": ranks, "ss_network_alpha": alphas}
     changed = {name: _told(values) for name, values in told.items() if name in metadata and values}
     return {**metadata, **{name: text for name, text in changed.items() if not _same(metadata[name], text)}}
@@ -114,8 +124,24 @@ def _from_native(name: str) -> tuple[str, str]:
     flat, _, part = name.partition(".")
     match = re.fullmatch(rf"{NATIVE_PREFIX}(double_blocks|single_blocks)_(\d+)_(\w+)", flat)
     if match is None or match[3] not in _DOTTED[match[1]]:
-        raise ModelFileError(f"{name}: is no module of HunyuanVideo's blocks", hint="the LoRA is of another model")
+        raise _stranger(name)
     return f"{match[1]}.{match[2]}.{_DOTTED[match[1]][match[3]]}", part
+
+
+def _whole(module: str, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The parts of a module. Raises ModelFileError if they do not make one."""
+    if fault := fault_of_parts(parts):
+        raise ModelFileError(f"{module}: {fault}", hint="the file is damaged, or holds a network of another kind")
+    return parts
+
+
+def _no_lora() -> ModelFileError:
+    return ModelFileError("diffusers has no LoHa and no LoKr", hint="convert to comfyui, or merge it into the model")
+
+
+def _stranger(name: str) -> ModelFileError:
+    hint = "the LoRA is of another model, or trains more than the blocks"
+    return ModelFileError(f"{name}: is no module of HunyuanVideo's blocks", hint=hint)
 
 
 def _from_dotted(name: str) -> tuple[str, str]:
@@ -152,17 +178,19 @@ def _without_alpha(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """LoRA's matrices, each times the root of alpha / rank; other networks keep their alpha."""
     if "lora_down.weight" not in parts:
         return dict(parts)
-    rank = len(parts["lora_down.weight"])
-    factor = math.sqrt(float(parts.get("alpha", rank)) / rank)
-    return {part: tensor * factor for part, tensor in parts.items() if part != "alpha"}
+    factor = math.sqrt(alpha_of(parts) / len(parts["lora_down.weight"]))
+    return {part: (tensor.float() * factor).to(tensor.dtype) for part, tensor in parts.items() if part != "alpha"}
 
 
 def _split(modules: Modules) -> Modules:
     """Each module as those of diffusers that take its rows; the down matrix goes to all of them."""
     split: Modules = {}
     for module, parts in modules.items():
-        blocks, index, inner = module.split(".", 2)
-        theirs, names = BLOCKS[blocks]
+        blocks, _, rest = module.partition(".")
+        index, _, inner = rest.partition(".")
+        theirs, names = BLOCKS.get(blocks, ("", {}))
+        if inner not in names:
+            raise _stranger(module)
         up = parts["lora_up.weight"]
         rows = _rows(inner, len(up), width=parts["lora_down.weight"].shape[1])
         for name, own_up in zip(names[inner], up.split(rows), strict=True):
@@ -181,12 +209,13 @@ def _joined(modules: Modules) -> Modules:
     }
     found: dict[str, dict[int, dict[str, Tensor]]] = {}
     for module, parts in modules.items():
-        theirs, index, name = module.split(".", 2)
+        theirs, _, rest = module.partition(".")
+        index, _, name = rest.partition(".")
         if (theirs, name) not in places:
-            raise ModelFileError(
-                f"{module}: is no module of HunyuanVideo's blocks", hint="the LoRA is of another model"
-            )
+            raise _stranger(module)
         blocks, inner, place = places[theirs, name]
+        if "lora_down.weight" not in _whole(module, parts):
+            raise _no_lora()
         found.setdefault(f"{blocks}.{index}.{inner}", {})[place] = _without_alpha(parts)
     return {module: _join(module.split(".", 2)[2], pieces) for module, pieces in found.items()}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from backend.errors import OptionError
+from backend.config.resolution import parse_resolution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,11 +136,5 @@ def _resolution(text: str | None) -> str:
     """ "1280,720" as "1280x720", "960" as "960x960"."""
     if text is None:
         return "1280x720"
-    sides = [side.strip() for side in text.split(",")]
-    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
-        raise OptionError(
-            f'metadata_reso is "{text}", but has to be a width and a height, or one number',
-            hint='for example "1280,720"',
-            option="metadata_reso",
-        )
-    return f"{sides[0]}x{sides[-1]}"
+    width, height = parse_resolution(text)
+    return f"{width}x{height}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from backend.networks.files import load_lora
+from backend.networks.parts import refuse_not_finite
 from backend.plan.adapter_files import by_module, native_names, refuse_errors, sizes_in_file
 from backend.plan.adapters import AdapterSize
 from backend.plan.modules import LinearModule
@@ -17,9 +18,10 @@ def read_lora_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a file under the names that musubi-tuner saves, such as lora_unet_<module>.lora_down.weight.
 
     Files that name modules with dots behind `diffusion_model.` or `transformer.` are renamed. Raises ModelFileError for
-    a file that cannot be read, and for other names.
+    a file that cannot be read, for other names, and for values that are not finite.
     """
     tensors, _ = load_lora(path)
+    refuse_not_finite(tensors, path=path)
     return {native: tensors[name] for name, native in native_names(tensors, path=path).items()}
 
 

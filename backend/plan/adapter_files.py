@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +30,7 @@ Anything = TypeVar("Anything")
 
 NATIVE_PREFIX = "lora_unet_"
 _DOTTED_PREFIXES = ("diffusion_model.", "transformer.")
+_OF_DIFFUSERS = re.compile(r"(transformer\.)?(single_)?transformer_blocks\.")
 _ENDINGS = {part: part for parts in PARTS.values() for part in parts} | {
     "lora_A.weight": "lora_down.weight",
     "lora_B.weight": "lora_up.weight",
@@ -53,9 +55,12 @@ def native_names(names: Iterable[str], *, path: Path) -> dict[str, str]:
     """Each tensor name of a file with the one that musubi-tuner saves it under: lora_unet_<module>.lora_down.weight.
 
     Files that name modules with dots behind `diffusion_model.` or `transformer.` are understood. Raises ModelFileError
-    for other names, and for parts that none of the networks has.
+    for other names, those of diffusers among them, and for parts that none of the networks has.
     """
     names = list(names)
+    if any(_OF_DIFFUSERS.match(name) for name in names):
+        hint = f"first run: python -m backend lora convert {path} --target default --output NEW.safetensors"
+        raise ModelFileError(f"{path}: names its modules as diffusers does, q, k and v apart", hint=hint)
     if not all(name.startswith(NATIVE_PREFIX) for name in names):
         return {name: _native_name(name, path=path) for name in names}
     odd = next((name for name in names if name.partition(".")[2] not in _ENDINGS), None)

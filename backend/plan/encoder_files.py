@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -14,9 +14,11 @@ from backend.plan.weights_header import kind_of_file, read_header
 KINDS = {"vae": "HunyuanVideo VAE", "text_encoder1": "Llama text encoder", "text_encoder2": "CLIP text encoder"}
 
 
-def encoder_problems(model: ModelOptions, *, severity: Literal["error", "warning"]) -> list[Problem]:
-    """What is wrong with the files that are named; those that are not are no problem here."""
-    named = ((name, getattr(model, name)) for name in KINDS)
+def encoder_problems(
+    model: ModelOptions, *, severity: Literal["error", "warning"], names: Collection[str] = tuple(KINDS)
+) -> list[Problem]:
+    """What is wrong with the files of these options that are named; those that are not are no problem here."""
+    named = ((name, getattr(model, name)) for name in names)
     return [replace(problem, severity=severity) for name, path in named if path for problem in _problems(name, path)]
 
 

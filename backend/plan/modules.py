@@ -64,10 +64,10 @@ class LinearModule:
     out_features: int
 
 
-def shape_from_header(tensors: Mapping[str, Sequence[int]]) -> TransformerShape:
+def shape_from_header(tensors: Mapping[str, Sequence[int]], *, path: Path) -> TransformerShape:
     """The size of the transformer whose tensors have these names and shapes; a common prefix is allowed.
 
-    Raises ModelFileError if they are not those of a HunyuanVideo transformer.
+    path: of the file, for the message. Raises ModelFileError if they are not those of a HunyuanVideo transformer.
     """
     start = len(strip_prefix(tensors))
     shapes = {name[start:]: shape for name, shape in tensors.items()}
@@ -86,11 +86,13 @@ def shape_from_header(tensors: Mapping[str, Sequence[int]]) -> TransformerShape:
         )
     except KeyError as error:
         raise ModelFileError(
-            f"the size of the transformer cannot be read: {error} is missing; "
-            f"the file seems to be: {kind_of_file(tensors)}"
+            f"{path}: the size of the transformer cannot be read: {error} is missing; "
+            f"the file seems to be: {kind_of_file(tensors)}",
+            hint="choose the weights of a HunyuanVideo transformer",
         ) from error
     if head_dim % 32 or hidden_size % head_dim:  # the three parts of RoPE are even numbers only for multiples of 32
-        raise ModelFileError(f"attention heads of width {head_dim} in a hidden size of {hidden_size} are not possible")
+        message = f"attention heads of width {head_dim} in a hidden size of {hidden_size} are not possible"
+        raise ModelFileError(f"{path}: {message}")
     return shape
 
 

@@ -1,10 +1,12 @@
-"""Names of the files that a training saves, musubi-tuner's, and which of them are there already."""
+"""Names of the files that a training saves, musubi-tuner's, and whether they are there already, or cannot be."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
+
+from backend.errors import OptionError
 
 
 def step_file(name: str, step: int) -> str:
@@ -43,3 +45,18 @@ def continues_there(resume: str | None, folder: Path, name: str) -> bool:
         return False
     state = Path(resume).absolute()
     return state.parent == folder.absolute() and state in existing_outputs(folder.absolute(), name)
+
+
+def check_folder(path: Path, *, option: str) -> None:
+    """Raise OptionError if nothing can be written into a folder, which need not be there yet."""
+    path = path.absolute()
+    nearest = next((folder for folder in (path, *path.parents) if os.access(folder, os.F_OK)), None)
+    if nearest is None:
+        fault = "there is no such drive"
+    elif not nearest.is_dir():
+        fault = f"{nearest} is a file, and a folder is wanted"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        fault = f"nothing can be written into {nearest}"
+    else:
+        return
+    raise OptionError(f"{path}: {fault}", hint=f"choose another {option}, or see to its rights", option=option)

@@ -13,6 +13,7 @@ from backend.config.doubts import find_doubts
 from backend.config.network_args import parse_assignments
 from backend.config.sample_prompts import check_images, read_prompts
 from backend.config.schema import ModelOptions
+from backend.config.tracker_file import tracker_settings
 from backend.dataset.count import DatasetCount, count_dataset
 from backend.errors import DatasetError, InputError, ModelFileError, OptionError, Problem
 from backend.plan.block_swap import swapped_blocks
@@ -26,7 +27,7 @@ from backend.plan.modules import (
     shape_from_header,
 )
 from backend.plan.network import plan_network
-from backend.plan.output_files import continues_there, existing_outputs
+from backend.plan.output_files import check_folder, continues_there, existing_outputs
 from backend.plan.resume import read_state_record
 from backend.plan.selection import Decision, ModuleState, lora_name
 from backend.plan.sharding import read_sharding
@@ -130,7 +131,7 @@ def _shape(model: ModelOptions, problems: list[Problem]) -> TransformerShape:
     try:
         if path.suffix == ".safetensors":
             tensors, _ = read_header(path)
-            shape = shape_from_header({name: tensor.shape for name, tensor in tensors.items()})
+            shape = shape_from_header({name: tensor.shape for name, tensor in tensors.items()}, path=path)
             check_in_channels(shape, model.dit_in_channels, path=path)
             return shape
         size_of_file(path)
@@ -206,6 +207,18 @@ def _input_problems(configuration: Configuration, shape: TransformerShape) -> li
         problems += _raised(partial(_check_prompts, Path(prompts)))
     if saving.resume and not configuration.huggingface.resume_from_huggingface:
         problems += _raised(partial(read_state_record, Path(saving.resume)))
+    return problems + _output_problems(configuration)
+
+
+def _output_problems(configuration: Configuration) -> list[Problem]:
+    """What keeps files and logs from being written where the options say."""
+    problems, logging = [], configuration.logging
+    for name, folder in (("output_dir", configuration.saving.output_dir), ("logging_dir", logging.logging_dir)):
+        if folder:
+            problems += _raised(partial(check_folder, Path(folder), option=name))
+    if file := logging.log_tracker_config:
+        found = _raised(partial(tracker_settings, Path(file), wandb_run_name=None))
+        problems += [replace(problem, option="log_tracker_config") for problem in found]
     return problems
 
 

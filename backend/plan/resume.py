@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from backend.atomic_file import read_text
 from backend.errors import ModelFileError, OptionError, Problem
+from backend.plan.weights_header import read_header
 
 STATE_FILE = "trainer_state.json"
 NETWORK_FILE, OPTIMIZER_FILE, SCHEDULER_FILE = "model.safetensors", "optimizer.bin", "scheduler.bin"
@@ -43,14 +45,14 @@ def read_state_record(folder: Path) -> StateRecord:
             raise ModelFileError.of(
                 [Problem(f"{folder}: not a state to resume from, {name} is missing", _STATES_ARE, "resume")]
             )
+        _refuse_damaged(folder / name)
     try:
         content = json.loads(read_text(folder / STATE_FILE))
         return StateRecord(int(content["step"]), tuple(map(float, content["losses"])), dict(content["facts"]))
     except FileNotFoundError:
         return StateRecord(step=None)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = Problem(f"{folder / STATE_FILE}: damaged ({error!r})", "choose an earlier state", "resume")
-        raise ModelFileError.of([problem]) from error
+        raise _damaged(folder / STATE_FILE) from error
 
 
 def check_facts(saved: Mapping[str, Any], now: Mapping[str, Any], *, folder: Path) -> list[str]:
@@ -69,6 +71,22 @@ def check_facts(saved: Mapping[str, Any], now: Mapping[str, Any], *, folder: Pat
     if misfits:
         raise OptionError.of(misfits)
     return [f"{name} was {_words(saved[name])}, goes on with {_words(now[name])}" for name in changed]
+
+
+def _refuse_damaged(path: Path) -> None:
+    """Raise ModelFileError for a file that was cut short: what torch.save writes is a zip, whose directory is last."""
+    if path.name != NETWORK_FILE:
+        if not zipfile.is_zipfile(path):
+            raise _damaged(path)
+        return
+    try:
+        read_header(path)
+    except ModelFileError as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> ModelFileError:
+    return ModelFileError.of([Problem(f"{path}: damaged", "choose an earlier state", "resume")])
 
 
 _STATES_ARE = "choose a folder NAME-state that save_state has written"

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
@@ -60,16 +59,3 @@ def fast_forward(scheduler: LRScheduler, steps: int) -> None:
         warnings.simplefilter("ignore")  # torch wants an optimizer step before each
         for _ in range(steps):
             scheduler.step()
-
-
-def list_rates_of_class(
-    path: str, *, arguments: Mapping[str, Any], learning_rate: float, total_steps: int
-) -> list[tuple[int, float]]:
-    """The steps, counted from 1, and the rate of each, for a class of its own, without training."""
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=learning_rate)
-    scheduler = make_custom_schedule(optimizer, path, arguments=arguments)
-    rates = []
-    for step in range(1, total_steps + 1):
-        rates.append((step, float(optimizer.param_groups[0]["lr"])))
-        fast_forward(scheduler, 1)
-    return rates

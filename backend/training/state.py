@@ -119,5 +119,5 @@ def _read(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        problem = Problem(f"{path}: cannot be read: {error}".splitlines()[0], "choose an earlier state", "resume")
+        problem = Problem(f"{path}: damaged, it cannot be read", "choose an earlier state", "resume")
         raise ModelFileError.of([problem]) from error

@@ -8,20 +8,18 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from accelerate import Accelerator
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
-from backend.config.toml_file import read_toml
+from backend.config.tracker_file import TRACKERS, TrackerSettings
 from backend.errors import OptionError
 from backend.runs.folder import make_numbered_folder
 from backend.training.sampler import Sample
 from backend.visual_files import encode_gif, read_frames
 
 DEFAULT_TRACKER_NAME = "network_train"
-TRACKERS = ("tensorboard", "wandb")
 TENSORBOARD_PIXELS = 320
 """The longest side of samples in TensorBoard: a GIF of 129 frames then takes some MB; the files have all pixels."""
 
@@ -34,9 +32,16 @@ def tracker_kinds(log_with: str) -> list[str]:
 
 
 def new_log_folder(logging_dir: Path, prefix: str | None) -> Path:
-    """`<logging_dir>/<prefix><YYYYmmddHHMMSS>`, made; a number is added if another run began in the same second."""
+    """`<logging_dir>/<prefix><YYYYmmddHHMMSS>`, made; a number is added if another run began in the same second.
+
+    Raises OptionError if the disk refuses.
+    """
     stem = (prefix or "") + time.strftime("%Y%m%d%H%M%S")
-    return make_numbered_folder(logging_dir, stem)
+    try:
+        return make_numbered_folder(logging_dir, stem)
+    except OSError as error:
+        message = f"{logging_dir}: no log folder can be made there: {error.strerror or error}"
+        raise OptionError(message, hint="choose another logging_dir", option="logging_dir") from error
 
 
 def check_wandb_login() -> None:
@@ -50,27 +55,6 @@ def check_wandb_login() -> None:
         hint="run 'wandb login' once, or set WANDB_API_KEY, or WANDB_MODE=offline",
         option="log_with",
     )
-
-
-TrackerSettings = dict[str, dict[str, Any]]
-"""Arguments that each tracker is made with, by its name."""
-
-
-def tracker_settings(config_file: Path | None, *, wandb_run_name: str | None) -> TrackerSettings:
-    """The settings in a TOML file, a table for each tracker, and the name of the run in wandb unless the file has one.
-
-    Raises OptionError for a file that is missing or no TOML, and for a table of no tracker.
-    """
-    settings: TrackerSettings = {"wandb": {"name": wandb_run_name}} if wandb_run_name else {}
-    for tracker, values in (read_toml(config_file) if config_file else {}).items():
-        if tracker not in TRACKERS or not isinstance(values, dict):
-            raise OptionError(
-                f"{config_file}: [{tracker}] is not the table of a tracker",
-                hint=f"wanted tables called {' or '.join(TRACKERS)}",
-                option="log_tracker_config",
-            )
-        settings[tracker] = {**settings.get(tracker, {}), **values}
-    return settings
 
 
 class Trackers:

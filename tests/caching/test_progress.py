@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.caching.progress import report_left_out, shown_progress
-from backend.errors import Problem, UserError
+from backend.errors import DatasetError, Problem, UserError
 from backend.runs.status import Reporter
 
 
@@ -21,7 +21,7 @@ def test_the_time_left_counts_from_the_beginning_of_the_pass():
 
 def test_what_could_not_be_cached_is_counted_in_the_status():
     reporter = Reporter(None)
-    report_left_out([], cached_count=0, reporter=reporter)
+    report_left_out([], cached_count=7, reporter=reporter)
     assert reporter.status.message == ""
     warning = Problem("a.png: not a readable picture", severity="warning")
     report_left_out([warning], cached_count=5, reporter=reporter)
@@ -36,3 +36,8 @@ def test_if_nothing_at_all_could_be_cached_the_pass_fails():
         report_left_out([warning], cached_count=0, reporter=Reporter(None))
     assert raised.value.exit_code == 1
     assert [problem.severity for problem in raised.value.problems] == ["error"]
+
+
+def test_a_dataset_of_nothing_is_an_error():
+    with pytest.raises(DatasetError, match=r"no pictures and no clips \(check the paths in the dataset file\)"):
+        report_left_out([], cached_count=0, reporter=Reporter(None))

@@ -100,6 +100,22 @@ def test_wrong_input_gives_exit_code_2(latent_arguments, change, message, capsys
     assert message in capsys.readouterr().err
 
 
+def test_a_model_of_another_kind_is_told_before_anything_is_loaded(latent_arguments, text_arguments, capsys):
+    vae = latent_arguments[latent_arguments.index("--vae") + 1]
+    assert main([*text_arguments, "--text_encoder1", vae]) == 2
+    assert "this seems to be: HunyuanVideo VAE (wanted: Llama text encoder)" in capsys.readouterr().err
+    assert main([*latent_arguments, "--vae", str(Path(vae).with_name("dit_model.safetensors"))]) == 2
+    assert "this seems to be: HunyuanVideo transformer (wanted: HunyuanVideo VAE)" in capsys.readouterr().err
+
+
+def test_an_empty_folder_is_an_error(tmp_path, latent_arguments, text_arguments, capsys):
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "empty.toml").write_text(f"[[datasets]]\nimage_directory = '{tmp_path / 'nothing'}'\n")
+    for arguments in (latent_arguments, text_arguments):
+        assert main([*arguments, "--dataset_config", str(tmp_path / "empty.toml")]) == 2
+        assert "no pictures and no clips" in capsys.readouterr().err
+
+
 def test_a_run_folder_learns_of_progress_and_outcome(latent_arguments, tmp_path):
     run = tmp_path / "run"
     environment = os.environ | {"LORALOOM_RUN": str(run)}

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch._inductor import config as inductor_config
 
-from backend.commands.device import attention_kernel, check_device, training_device
-from backend.commands.model import load_model
+from backend.commands.device import attention_kernel, check_device, set_up_device, training_device
+from backend.commands.model import compile_model, load_model
 from backend.config.configuration import Configuration
 from backend.errors import OptionError
 from backend.models.hunyuan_video.attention import sdpa
@@ -162,3 +162,43 @@ def test_more_blocks_to_swap_than_there_are_end_before_the_weights_are_read(tmp_
     options = {"dit": str(write_model(tmp_path / "model.safetensors")), "blocks_to_swap": 6}
     with pytest.raises(OptionError, match="at most 4 can be swapped"):
         load_model(Configuration.from_values(options), device=torch.device("cpu"))
+
+
+@pytest.fixture
+def cuda_settings():
+    """What is set of CUDA's arithmetic, as it is now; put back at the end. pytest's monkeypatch cannot do that."""
+
+    def found():
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
+
+    before = found()
+    yield found
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = before
+
+
+def test_cudas_arithmetic_is_set_as_the_options_say(cuda_settings):
+    before = cuda_settings()
+    set_up_device(Configuration())
+    assert cuda_settings() == before
+    set_up_device(Configuration.from_values({"cuda_allow_tf32": True, "cuda_cudnn_benchmark": True}))
+    assert cuda_settings() == (True, True, True)
+
+
+def test_blocks_are_compiled_as_the_options_say(tmp_path):
+    """A backend of our own sees what torch gives it to compile."""
+    seen = []
+
+    def backend(graph, inputs):
+        seen.extend(isinstance(each, torch.SymInt) for each in inputs)
+        return graph.forward
+
+    torch._dynamo.register_backend(backend, name="seen_by_a_test", tags=("debug",))
+    options = {"compile": True, "compile_backend": "seen_by_a_test", "compile_dynamic": "false"}
+    path = write_model(tmp_path / "model.safetensors")
+    configuration = Configuration.from_values({"dit": str(path), "mixed_precision": "no", **options})
+    with torch._dynamo.config.patch(recompile_limit=8):
+        model = load_model(configuration, device=torch.device("cpu"))
+        compile_model(configuration.changed(compile_cache_size_limit=33), model)
+        assert torch._dynamo.config.recompile_limit == 33
+        train(model, add_network(model), steps=1)
+    assert seen and not any(seen)

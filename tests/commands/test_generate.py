@@ -98,10 +98,39 @@ def test_frames_can_be_pictures(generate):
         (("--prompt", "a --w 33"), "--prompt: width is '33'"),
         (("--prompt", "a", "--video_size", "33", "32"), "height is 33"),
         (("--prompt", "a", "--lora_multiplier", "1"), "--lora_multiplier has 1 numbers for 0 files"),
-        (("--prompt", "a", "--lora_weight", "gone.safetensors"), "gone.safetensors"),
+        (("--prompt", "a", "--lora_weight", "gone.safetensors"), "gone.safetensors: there is no such file"),
+        (("--prompt", "a", "--lora_weight", str(LORA), "--strengths", "inf"), "--strengths: is inf, but a number"),
+        (("--prompt", "a", "--name", "a/b"), "--name is 'a/b'"),
+        (
+            (
+                "--prompt",
+                "a --i gone.png",
+            ),
+            "gone.png: there is no such picture",
+        ),
+        (("--prompt", "a", "--vae", str(TRANSFORMER)), "this seems to be: HunyuanVideo transformer"),
     ],
 )
 def test_mistakes_are_told(generate, capsys, arguments, message):
     code, paths = generate(*arguments)
     assert code == 2 and paths == []
     assert message in capsys.readouterr().err
+
+
+def test_everything_that_is_missing_is_told_at_once_before_anything_is_loaded(capsys):
+    assert main(["generate", "--prompt", "a", "--lora_weight", "gone.safetensors"]) == 2
+    errors = capsys.readouterr().err
+    for message in (
+        "no transformer is chosen",
+        "(vae) is not",
+        "(text_encoder1) is not",
+        "(text_encoder2) is not",
+        "gone",
+    ):
+        assert message in errors
+
+
+def test_a_strength_that_is_named_twice_is_made_once(generate):
+    prompt = ("--prompt", "a cat --w 32 --h 32 --s 1", "--lora_weight", str(LORA))
+    code, paths = generate(*prompt, "--strengths", "1", "1.0")
+    assert code == 0 and len(paths) == 1

@@ -98,12 +98,94 @@ def test_extract_finds_the_lora_that_was_merged(tmp_path, capsys):
     assert "its blocks are those of" in capsys.readouterr().err
 
 
+def test_a_model_is_not_merged_over_an_existing_file_unasked(tmp_path, capsys):
+    output = tmp_path / "base.safetensors"
+    output.write_bytes(b"26 GB that took a night to download")
+    arguments = ("merge", "--dit", TRANSFORMER, "--lora_weight", LORA, "--save_merged_model", output)
+    assert run(*arguments) == 2
+    assert "base.safetensors: exists already" in capsys.readouterr().err and output.read_bytes().startswith(b"26 GB")
+    assert run(*arguments, "--overwrite") == 0
+    assert load_file(output).keys() == load_file(TRANSFORMER).keys()
+
+
+def test_merge_takes_every_naming(tmp_path):
+    for naming in ("default", "comfyui", "diffusers"):
+        lora = tmp_path / f"{naming}.safetensors"
+        assert run("convert", LORA, "--target", naming, "--output", lora) == 0
+        merged = ("merge", "--dit", TRANSFORMER, "--lora_weight", lora)
+        assert run(*merged, "--save_merged_model", tmp_path / f"merged_{naming}.safetensors") == 0
+    expected, *others = (
+        load_file(tmp_path / f"merged_{naming}.safetensors") for naming in ("default", "comfyui", "diffusers")
+    )
+    for found in others:
+        for name, tensor in expected.items():
+            error = (found[name].float() - tensor.float()).abs().max()
+            assert error <= 2**-7 * tensor.float().abs().max(), name  # one unit in the last place of bfloat16
+
+
+def test_damaged_and_foreign_files_are_told_with_their_place_by_every_command(tmp_path, capsys):
+    whole = load_file(LORA)
+    module = next(iter(whole)).split(".")[0]
+    not_finite = torch.full_like(whole[f"{module}.lora_up.weight"], float("nan"))
+    files = {
+        "half": {name: tensor for name, tensor in whole.items() if name != f"{module}.lora_up.weight"},
+        "alphas": whole | {f"{module}.alpha": torch.ones(2)},
+        "other": {name.replace("double_blocks", "blocks"): tensor for name, tensor in whole.items()},
+        "nan": whole | {f"{module}.lora_up.weight": not_finite},
+    }
+    for name, tensors in files.items():
+        path, output = tmp_path / f"{name}.safetensors", tmp_path / "out.safetensors"
+        save_file(tensors, path)
+        commands = [
+            ("resize", path, "--rank", "2", "--output", output),
+            ("merge", "--dit", TRANSFORMER, "--lora_weight", path, "--save_merged_model", output),
+        ]
+        if name != "nan":  # looking into such a file and renaming it computes nothing
+            commands += [("info", path), ("convert", path, "--target", "diffusers", "--output", output)]
+        for arguments in commands:
+            assert run(*arguments) == 2, arguments
+            assert f"{name}.safetensors: " in capsys.readouterr().err
+        assert not output.exists()
+
+
+def test_numbers_of_8_bits_are_converted_too(tmp_path):
+    source, output = tmp_path / "small.safetensors", tmp_path / "out.safetensors"
+    save_file(
+        {
+            name: tensor.to(torch.float8_e4m3fn if tensor.ndim else tensor.dtype)
+            for name, tensor in load_file(LORA).items()
+        },
+        source,
+    )
+    assert run("convert", source, "--target", "comfyui", "--output", output) == 0
+    assert {tensor.dtype for tensor in load_file(output).values()} == {torch.float8_e4m3fn}
+
+
+def test_modules_outside_the_blocks_are_told_and_not_converted_to_diffusers(tmp_path, capsys):
+    path = tmp_path / "wide.safetensors"
+    parts = {"lora_A.weight": torch.ones(2, 4), "lora_B.weight": torch.ones(6, 2)}
+    modules = ("diffusion_model.img_in.proj", "diffusion_model.double_blocks.0.img_attn_proj")
+    save_file({f"{module}.{part}": tensor.clone() for module in modules for part, tensor in parts.items()}, path)
+    assert run("info", path) == 0 and "img_in.proj" in capsys.readouterr().out
+    assert run("convert", path, "--target", "diffusers", "--output", tmp_path / "out.safetensors") == 2
+    assert "wide.safetensors: img_in.proj: is no module of HunyuanVideo's blocks" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), "required"),
         (("resize", LORA, "--output", "x"), "required"),
         (("resize", LORA, "--rank", "0", "--output", "x"), "at least 1"),
+        (("resize", LORA, "--rank", "x", "--output", "x"), "--rank: is x, but has to be a whole number"),
+        (
+            ("merge", "--dit", "x", "--lora_weight", LORA, "--lora_multiplier", "nan", "--save_merged_model", "x"),
+            "--lora_multiplier: is nan, but a number is wanted",
+        ),
+        (
+            ("merge", "--dit", LORA, "--lora_weight", LORA, "--save_merged_model", "x"),
+            "lora_default.safetensors: the size",
+        ),
         (("resize", LORA, "--keep_energy", "2", "--output", "x"), "at most 1"),
         (("info", "gone.safetensors"), "gone.safetensors"),
         (("info", TRANSFORMER), "seems to be: HunyuanVideo transformer"),

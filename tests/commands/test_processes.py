@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 
 from backend.networks.files import load_lora
 from backend.runs.folder import RunState, list_runs
-from tests.commands.tiny_project import interrupt, make_project, processes_of, wait_for_step
+from tests.commands.tiny_project import PROJECT, interrupt, make_project, processes_of, wait_for_step
 
 # Of 5 batches two processes compute 2, 2 and 1: at the end of an epoch one has nothing of its own to do.
 TRAINING = (
@@ -140,3 +142,18 @@ def test_split_base_weights_train_the_same_lora(project, alone, tmp_path, reshar
     expected = [row["gradient_norm"] for row in rows_of(alone)]
     assert [row["gradient_norm"] for row in rows_of(split)] == pytest.approx(expected, rel=1e-5)
     assert (project.folder / f"split {reshard}" / f"split {reshard}-step00000002-state").is_dir()
+
+
+MAKES_AN_ACCELERATOR = """
+from backend.commands.processes import make_accelerator
+from backend.config.configuration import Configuration
+options = {"ddp_gradient_as_bucket_view": True, "ddp_static_graph": True, "ddp_timeout": 7, "mixed_precision": "bf16"}
+accelerator = make_accelerator(Configuration.from_values(options), None)
+ddp = accelerator.ddp_handler
+print(ddp.gradient_as_bucket_view, ddp.static_graph, accelerator.init_handler.timeout, accelerator.mixed_precision)
+"""
+
+
+def test_what_the_options_say_of_processes_reaches_accelerate():
+    ended = subprocess.run([sys.executable, "-c", MAKES_AN_ACCELERATOR], cwd=PROJECT, capture_output=True, text=True)
+    assert ended.stdout.split() == ["True", "True", "0:07:00", "bf16"], ended.stderr

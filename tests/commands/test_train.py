@@ -189,6 +189,29 @@ def test_an_argument_that_the_optimizer_does_not_take_is_told_before_the_model_i
     assert "base:" not in run.log_file.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--lr_scheduler_type", "Nope"), "lr_scheduler_type is Nope, but there is no such class"),
+        (("--lr_scheduler_type", "StepLR"), "StepLR does not take {}"),
+    ],
+)
+def test_a_schedule_class_that_cannot_be_made_is_told_before_the_model_is_loaded(project, options, message):
+    assert project.train(*options).returncode == 2
+    run = project.newest_run()
+    assert message in run.status().message
+    assert "base:" not in run.log_file.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc takes no folders, not from root either")
+@pytest.mark.parametrize("option", ["output_dir", "logging_dir"])
+def test_a_folder_that_the_system_refuses_is_told_before_the_model_is_loaded(project, option):
+    assert project.train(f"--{option}", "/proc/nowhere").returncode == 2
+    run = project.newest_run()
+    assert "/proc/nowhere" in run.status().message and option in run.status().message
+    assert "base:" not in run.log_file.read_text(encoding="utf-8")
+
+
 def test_wrong_input_makes_no_run_and_ends_with_2_and_a_line_for_each_mistake(project):
     before = len(list((project.workspace / "runs").iterdir()))
     done = project.train("--dit", "nowhere.safetensors", "--network_args", "exclude_patterns=[r'((']")

@@ -58,6 +58,7 @@ _BY_NAME = {
     "dit_in_channels": st.sampled_from([None, 16, 32]),
     "vae_spatial_tile_sample_min_size": st.none() | st.integers(4, 100).map(lambda latents: 8 * latents),
     "sample_prompts": st.none(),  # needs three models
+    "metadata_reso": st.sampled_from([None, "960", "1280,720"]),
     "huggingface_repo_id": st.sampled_from([None, "ada/my-loras"]),
     "resume_from_huggingface": st.just(False),  # needs resume
     "network_module": st.just("networks.lora"),  # the others have no LoRA+ and no dropout of single numbers

@@ -349,6 +349,18 @@ def test_flash_attention_takes_half_precision_weights_without_mixed_precision():
     assert Configuration.from_values(values).memory.flash_attn
 
 
+@pytest.mark.parametrize("given", [["x"], [float("nan")], [[1]]])
+def test_a_list_of_numbers_is_asked_for_where_one_is_wanted(given):
+    with pytest.raises(OptionError, match=r"base_weights_multiplier\) is .* \(wanted a list of numbers\)"):
+        Configuration.from_values({"base_weights": ["a"], "base_weights_multiplier": given})
+
+
+@pytest.mark.parametrize("given", ["1280x720", "1,2,3", "a", "-1", "1.5,2"])
+def test_a_resolution_that_no_file_can_tell_is_refused_before_the_training(given):
+    with pytest.raises(OptionError, match=r"metadata_reso is .* but has to be a width and a height, or one number"):
+        Configuration.from_values({"metadata_reso": given})
+
+
 def test_dynamo_backends_are_those_of_accelerates_launcher():
     """But for HPU_BACKEND and NEURON, which it does not take, and one that it misspells."""
     known = {backend.value for backend in DynamoBackend}

@@ -37,6 +37,10 @@ def test_the_prompt_is_never_taken_for_an_option(text):
     assert parse_line(f"{text} --w 64") == SamplePrompt(prompt=text, width=64)
 
 
+def test_tabs_part_options_as_blanks_do():
+    assert parse_line("a cat\t--w\t64 --h  32") == SamplePrompt(prompt="a cat", width=64, height=32)
+
+
 def test_the_names_of_options_may_be_capitals():
     assert parse_line("a cat --W 64 --FS 3").discrete_flow_shift == 3
 
@@ -77,9 +81,11 @@ def test_a_json_file_has_texts_and_objects(tmp_path):
         ("p.txt", "a --s 0\n", "sample_steps is '0'"),
         ("p.txt", "a --d -1\n", "seed is '-1'"),
         ("p.txt", "a --d\n", "seed is missing"),
+        ("p.txt", "a --w=64\n", "there is no option --w=64 .*each with a blank before its value"),
         ("p.txt", "# only a comment\n", "holds no prompt"),
         ("p.toml", "width = 3\n", r"\[\[prompt.subset\]\] is missing"),
         ("p.toml", "[[prompt.subset]]\nwidth = 64\n", "subset 1: prompt is missing"),
+        ("p.toml", "[prompt]\nsubset = ['a cat']\n", r"\[\[prompt.subset\]\] is missing"),
         ("p.json", "{}", "is no list of prompts"),
         ("p.json", "[1", "Expecting"),
         ("p.json", '[{"prompt": "a", "wdith": 3}]', "entry 1: a prompt has no wdith"),
@@ -97,6 +103,17 @@ def test_all_mistakes_are_told_at_once(tmp_path):
             write(tmp_path, "p.json", '[{"prompt": "a", "width": 1, "height": 1}, {"prompt": "b", "seed": "x"}]')
         )
     assert len(raised.value.problems) == 3
+
+
+def test_all_mistakes_of_all_lines_are_told_at_once(tmp_path):
+    with pytest.raises(OptionError) as raised:
+        read_prompts(write(tmp_path, "p.txt", "a --nice thing --of 3\nb --w 65\nc\nd --s x\n"))
+    assert [problem.message for problem in raised.value.problems] == [
+        "p.txt, line 1: there is no option --nice",
+        "p.txt, line 1: --of is for other models than HunyuanVideo",
+        "p.txt, line 2: width is '65'",
+        "p.txt, line 4: sample_steps is 'x'",
+    ]
 
 
 def test_a_missing_file_is_told(tmp_path):

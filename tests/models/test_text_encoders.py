@@ -247,6 +247,25 @@ def test_a_damaged_tokenizer_is_told(clip_folder):
         load_clip(clip_folder, **ON_CPU)
 
 
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", ["{", "[1]", "\x00"])
+def test_a_damaged_json_file_beside_a_model_is_told(llama_folder, name, content):
+    (llama_folder / name).write_text(content)
+    with pytest.raises(ModelFileError, match=rf"llama.{name}: .*JSON"):
+        load_llm(llama_folder, **ON_CPU)
+
+
+@pytest.mark.parametrize("kind", ["llama", "clip"])
+def test_a_model_without_the_tensors_that_tell_its_size_is_told(llama_folder, clip_folder, kind):
+    folder, load = {"llama": (llama_folder, load_llm_model), "clip": (clip_folder, load_clip_model)}[kind]
+    (folder / "config.json").unlink()
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if "embed" in name and "position" not in name}
+    save_file(kept, folder / "model.safetensors")
+    with pytest.raises(ModelFileError, match=r"is missing \(download or copy it again\)"):
+        load(folder, **ON_CPU)
+
+
 def test_the_original_clip_download_without_tokenizer_json_is_read(clip_folder):
     (clip_folder / "tokenizer.json").unlink()
     letters = {

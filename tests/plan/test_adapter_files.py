@@ -76,6 +76,7 @@ def test_names_with_dots_are_understood(prefix, ending, native):
     ("name", "message"),
     [
         ("text_model.lora_A.weight", "x: a tensor is called text_model.lora_A.weight"),
+        ("transformer.transformer_blocks.0.attn.to_q.lora_A.weight", "x: names its modules as diffusers does"),
         ("diffusion_model.single_blocks.0.linear1.oft_blocks", "x: a tensor is called diffusion_model.single"),
         ("lora_unet_single_blocks_0_linear1.lokr_w1_a", "x: lora_unet_single_blocks_0_linear1.lokr_w1_a is no part of"),
         ("lora_unet_single_blocks_0_linear1.dora_scale", "dora_scale is no part of a LoRA, LoHa or LoKr"),

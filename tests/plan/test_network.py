@@ -15,7 +15,7 @@ from backend.plan.weights_header import read_header
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 HEADER, _ = read_header(GOLDEN / "dit_model.safetensors")
-LINEARS = block_linears(shape_from_header({name: tensor.shape for name, tensor in HEADER.items()}))
+LINEARS = block_linears(shape_from_header({name: tensor.shape for name, tensor in HEADER.items()}, path=Path("m")))
 
 
 def plan_of(*, misfits="error", **options):

@@ -230,6 +230,20 @@ def test_a_lora_that_would_be_overwritten_is_a_problem_before_the_start(tmp_path
     assert any(problem.option == "output_name" and "exists already" in problem.message for problem in plan.errors)
 
 
+def test_places_that_cannot_be_written_and_tracker_files_that_are_none_are_problems_before_the_start(tmp_path):
+    (tmp_path / "file").touch()
+    plan = plan_of(
+        output_dir=str(tmp_path / "file"), logging_dir=str(tmp_path / "file"), log_tracker_config=str(tmp_path / "none")
+    )
+    for option, message in (
+        ("output_dir", "is a file, and a folder is wanted"),
+        ("logging_dir", "is a file, and a folder is wanted"),
+        ("log_tracker_config", "there is no such file"),
+    ):
+        (found,) = [problem.message for problem in plan.errors if problem.option == option]
+        assert message in found
+
+
 @pytest.mark.parametrize("name", ["x" * 300 + ".safetensors", "x" * 300 + ".pt"])
 def test_a_file_name_that_the_system_refuses_is_a_problem_not_a_crash(name):
     plan = make_plan(Configuration.from_values({"dit": f"/{name}", "vae": f"/{name}"}))

@@ -1,8 +1,11 @@
 """What a state folder tells, and whether settings fit it."""
 
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from backend.errors import ModelFileError, OptionError
 from backend.plan.resume import STATE_FILE, StateRecord, check_facts, read_state_record
@@ -14,8 +17,10 @@ FACTS = {"network_dim": 4, "seed": 7, "learning_rate": 1e-4, "betas": (0.9, 0.99
 def state(tmp_path):
     folder = tmp_path / "a-state"
     folder.mkdir()
-    for name in ("model.safetensors", "optimizer.bin", "scheduler.bin"):
-        (folder / name).touch()
+    save_file({"a.alpha": np.ones(1)}, folder / "model.safetensors")
+    for name in ("optimizer.bin", "scheduler.bin"):
+        with zipfile.ZipFile(folder / name, "w") as file:
+            file.writestr("data.pkl", b"what torch writes")
     return folder
 
 
@@ -34,6 +39,15 @@ def test_a_folder_that_is_no_state_is_told(tmp_path, state):
         read_state_record(tmp_path / "nowhere")
     (state / STATE_FILE).write_text('{"step": 12', encoding="utf-8")
     with pytest.raises(ModelFileError, match=r"trainer_state\.json: damaged"):
+        read_state_record(state)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.bin", "scheduler.bin"])
+@pytest.mark.parametrize("part", [0, 0.5, 0.9])
+def test_a_file_that_was_cut_short_is_named_before_anything_is_loaded(state, name, part):
+    content = (state / name).read_bytes()
+    (state / name).write_bytes(content[: int(part * len(content))])
+    with pytest.raises(ModelFileError, match=rf"a-state.{name}: damaged \(choose an earlier state\)"):
         read_state_record(state)
 
 

@@ -5,7 +5,7 @@ import torch
 
 from backend.errors import OptionError
 from backend.plan.learning_rates import ScheduleSettings, list_rates
-from backend.training.schedules import fast_forward, list_rates_of_class, make_custom_schedule, make_schedule
+from backend.training.schedules import fast_forward, make_custom_schedule, make_schedule
 
 SETTINGS = ScheduleSettings("cosine", 3)
 
@@ -58,9 +58,12 @@ def test_a_schedule_can_be_put_where_it_is_after_some_steps():
 
 
 @pytest.mark.parametrize("path", ["StepLR", "torch.optim.lr_scheduler.StepLR"])
-def test_a_class_by_its_path_is_made_with_its_arguments_and_listed(path):
-    listed = list_rates_of_class(path, arguments={"step_size": 2, "gamma": 0.5}, learning_rate=1.0, total_steps=5)
-    assert listed == [(1, 1.0), (2, 1.0), (3, 0.5), (4, 0.5), (5, 0.25)]
+def test_a_class_by_its_path_is_made_with_its_arguments(path):
+    optimizer = two_groups()
+    before = [group["lr"] for group in optimizer.param_groups]
+    scheduler = make_custom_schedule(optimizer, path, arguments={"step_size": 2, "gamma": 0.5})
+    found = rates(optimizer, scheduler, 5)
+    assert [step[0] / before[0] for step in found] == [1, 1, 0.5, 0.5, 0.25]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from wandb.proto import wandb_internal_pb2
 
 from backend.errors import OptionError
-from backend.training.trackers import check_wandb_login, new_log_folder, tracker_kinds, tracker_settings
+from backend.training.trackers import check_wandb_login, new_log_folder, tracker_kinds
 
 PROJECT = Path(__file__).parents[2]
 
@@ -144,30 +144,7 @@ def test_a_key_or_the_offline_mode_needs_no_login(without_wandb, monkeypatch, na
     check_wandb_login()
 
 
-def test_settings_of_trackers_come_from_a_file_and_the_run_name_is_kept(tmp_path):
-    path = tmp_path / "trackers.toml"
-    path.write_text('[wandb]\nentity = "me"\ntags = ["a"]\n', encoding="utf-8")
-    assert tracker_settings(path, wandb_run_name="first") == {"wandb": {"name": "first", "entity": "me", "tags": ["a"]}}
-    assert tracker_settings(None, wandb_run_name=None) == {}
-    path.write_text('[wandb]\nname = "of the file"\n[tensorboard]\nmax_queue = 2\n', encoding="utf-8")
-    assert tracker_settings(path, wandb_run_name="first") == {
-        "wandb": {"name": "of the file"},
-        "tensorboard": {"max_queue": 2},
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("[comet]\na = 1", r"\[comet\] is not the table of a tracker"),
-        ("wandb = 1", "not the table"),
-        ("a", "trackers.toml"),
-    ],
-)
-def test_settings_for_no_tracker_are_refused(tmp_path, text, message):
-    path = tmp_path / "trackers.toml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(OptionError, match=message):
-        tracker_settings(path, wandb_run_name=None)
-    with pytest.raises(OptionError, match="there is no such file"):
-        tracker_settings(tmp_path / "none.toml", wandb_run_name=None)
+def test_a_log_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "logs").write_text("a file")
+    with pytest.raises(OptionError, match=r"logs: no log folder can be made there: .* \(choose another logging_dir\)"):
+        new_log_folder(tmp_path / "logs", None)

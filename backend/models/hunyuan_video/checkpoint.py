@@ -44,10 +44,7 @@ def load_transformer(
     weights = {name[start:]: tensor for name, tensor in tensors.items()}
     if (kind := kind_of_file(weights)) != HUNYUAN_VIDEO_TRANSFORMER:
         raise _wrong_kind(path, kind, names=weights)
-    try:
-        shape = shape_from_header({name: tuple(tensor.shape) for name, tensor in weights.items()})
-    except ModelFileError as error:
-        raise ModelFileError(f"{path}: {error}") from error
+    shape = shape_from_header({name: tuple(tensor.shape) for name, tensor in weights.items()}, path=path)
     parts = swap.parts(shape) if swap else []
     with torch.device("meta"):
         model = HunyuanVideoTransformer(shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,12 @@ from backend.models.hunyuan_video.tokenizers import (
     folders_beside,
     load_clip_tokenizer,
     load_llm_tokenizer,
+    read_json_object,
     tokenize_for_clip,
     tokenize_for_llm,
 )
 from backend.models.weight_files import fill_model, read_tensors, wrong_kind
+from backend.plan.weights_header import DOWNLOAD_AGAIN
 
 SKIPPED_LAYERS = 2  # the pipeline takes hidden_states[-3]: what the last but two layers give, without the final norm
 _LLAMA_HEAD_DIM = 128
@@ -158,6 +159,7 @@ def _weights_files(path: Path) -> list[Path]:
 def _llm_config(path: Path, tensors: Mapping[str, Tensor]) -> LlamaConfig:
     if stored := _stored_config(path, model_type="llama"):
         return LlamaConfig(**stored)
+    _require(path, tensors, _LLAMA_SIZES_IN)
     vocabulary, hidden = tensors["embed_tokens.weight"].shape
     return LlamaConfig(
         vocab_size=vocabulary,
@@ -176,6 +178,7 @@ def _llm_config(path: Path, tensors: Mapping[str, Tensor]) -> LlamaConfig:
 def _clip_config(path: Path, tensors: Mapping[str, Tensor]) -> CLIPTextConfig:
     if stored := _stored_config(path, model_type="clip_text_model"):
         return CLIPTextConfig(**stored)
+    _require(path, tensors, _CLIP_SIZES_IN)
     vocabulary, hidden = tensors["embeddings.token_embedding.weight"].shape
     return CLIPTextConfig(
         vocab_size=vocabulary,
@@ -188,13 +191,27 @@ def _clip_config(path: Path, tensors: Mapping[str, Tensor]) -> CLIPTextConfig:
     )
 
 
+_LLAMA_SIZES_IN = tuple(f"layers.0.{part}.weight" for part in ("mlp.gate_proj", "self_attn.q_proj", "self_attn.k_proj"))
+_CLIP_SIZES_IN = (
+    "embeddings.position_embedding.weight",
+    "encoder.layers.0.mlp.fc1.weight",
+    "encoder.layers.0.self_attn.q_proj.weight",
+)
+"""Tensors whose shapes tell the size of a model without config.json."""
+
+
+def _require(path: Path, tensors: Mapping[str, Tensor], names: Sequence[str]) -> None:
+    if missing := [name for name in names if name not in tensors]:
+        raise ModelFileError(f"{path}: {missing[0]} is missing", hint=DOWNLOAD_AGAIN)
+
+
 def _stored_config(path: Path, *, model_type: str) -> dict[str, object] | None:
     """config.json of the folder, or beside the file, or the part of it that describes the text model."""
     for folder in folders_beside(path):
         file = folder / "config.json"
         if not file.is_file():
             continue
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = read_json_object(file)
         for candidate in (config, config.get("text_config") or {}):
             if candidate.get("model_type") == model_type:
                 return candidate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -12,6 +13,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 
 from backend.errors import ModelFileError
+from backend.plan.weights_header import DOWNLOAD_AGAIN
 
 # From the released pipeline; it is used for pictures as well. There is no space after the full stops that end 1. and 2.
 PROMPT_TEMPLATE = (
@@ -136,11 +138,22 @@ def _fix_length(tokenizer: Tokenizer, length: int, *, pad: str | None) -> Tokeni
     return tokenizer
 
 
+def read_json_object(file: Path) -> dict[str, Any]:
+    """What a small JSON file beside a model says. Raises ModelFileError if it is damaged."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{file}: cannot be read as JSON: {error}", hint=DOWNLOAD_AGAIN) from error
+    if not isinstance(content, dict):
+        raise ModelFileError(f"{file}: a JSON object is wanted", hint=DOWNLOAD_AGAIN)
+    return content
+
+
 def _special_token(folder: Path, name: str) -> str | None:
     """The pad token that the folder's small JSON files name; what it is changes no masked result, only padded rows."""
     for file in (folder / "tokenizer_config.json", folder / "special_tokens_map.json"):
         if file.is_file():
-            token = json.loads(file.read_text(encoding="utf-8")).get(name)
+            token = read_json_object(file).get(name)
             if token:
                 return token["content"] if isinstance(token, dict) else token
     return None
