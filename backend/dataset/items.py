@@ -18,8 +18,9 @@ from backend.errors import DatasetError, Problem
 class MediaItem:
     """A picture or a clip. path is a folder where pictures in it are the frames of a clip.
 
-    stem: the file name without its last ending; the name of the caches. caption: None if there is none.
-    caption_path: where the caption is or would be written; None if it stands in a JSONL file.
+    stem: the file name without its last ending; the name of the caches. caption: None if there is none, or none that
+    can be read; caption_fault then says why. caption_path: where the caption is or would be written; None if it stands
+    in a JSONL file.
     """
 
     path: Path
@@ -27,15 +28,18 @@ class MediaItem:
     stem: str
     caption: str | None
     caption_path: Path | None
+    caption_fault: str = ""
 
 
 def find_items(dataset: ImageDataset | VideoDataset) -> list[MediaItem]:
     """Every picture or clip of the dataset, captioned or not: a folder's by name, a JSONL file's in its order.
 
-    Raises DatasetError if the folder or list is missing, and for all captions and lines that cannot be read.
+    Raises DatasetError if the folder or list is missing, and for all lines of a list that cannot be read.
     """
+    if not dataset.jsonl_file:
+        return _folder_items(dataset)
     problems: list[Problem] = []
-    items = _listed_items(dataset, problems) if dataset.jsonl_file else _folder_items(dataset, problems)
+    items = _listed_items(dataset, problems)
     if problems:
         raise DatasetError.of(problems)
     return items
@@ -52,13 +56,15 @@ def has_media(dataset: ImageDataset | VideoDataset) -> bool:
 def usable_items(items: Iterable[MediaItem]) -> tuple[list[MediaItem], list[Problem]]:
     """The items that can be trained on, by stem, and a warning for each that is left out.
 
-    Left out are those without a caption, and those with the stem of another, as they would share its caches.
+    Left out are those without a readable caption, and those with the stem of another, as they would share its caches.
     """
     first: dict[str, MediaItem] = {}
     problems = []
     for item in sorted(items, key=lambda item: (item.stem, str(item.path))):
         name = os.path.normcase(item.stem)
-        if item.caption is None:
+        if item.caption_fault:
+            problems.append(_left_out(item, item.caption_fault, f"mend {item.caption_path}"))
+        elif item.caption is None:
             problems.append(_left_out(item, "no caption", f"write one to {item.caption_path}"))
         elif name in first:
             problems.append(_left_out(item, f"the same name as {first[name].path.name}", "rename one of them"))
@@ -71,29 +77,29 @@ def _left_out(item: MediaItem, reason: str, hint: str) -> Problem:
     return Problem(f"{item.path}: {reason}, so it is not trained on", hint, "dataset_config", "warning")
 
 
-def _folder_items(dataset: ImageDataset | VideoDataset, problems: list[Problem]) -> list[MediaItem]:
+def _folder_items(dataset: ImageDataset | VideoDataset) -> list[MediaItem]:
     items = []
     for path in files_of(dataset.media_directory, _extensions(dataset)):
         caption_path = path.with_name(path.stem + dataset.caption_extension)
-        caption = _read_caption(caption_path, problems)
-        items.append(MediaItem(path, dataset.kind, path.stem, caption, caption_path))
+        caption, fault = read_caption(caption_path)
+        items.append(MediaItem(path, dataset.kind, path.stem, caption, caption_path, fault))
     return items
+
+
+def read_caption(path: Path) -> tuple[str | None, str]:
+    """The caption in a file, and what is wrong with the file; None where there is none, or none that can be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig").strip(), ""  # a byte order mark is no part of a caption
+    except FileNotFoundError:
+        return None, ""
+    except UnicodeDecodeError:
+        return None, "the caption is not UTF-8"
+    except OSError as error:
+        return None, f"the caption cannot be read: {error.strerror}"
 
 
 def _extensions(dataset: ImageDataset | VideoDataset) -> tuple[str, ...]:
     return IMAGE_EXTENSIONS if dataset.kind == "image" else VIDEO_EXTENSIONS
-
-
-def _read_caption(path: Path, problems: list[Problem]) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8-sig").strip()  # a byte order mark is no part of a caption
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        problems.append(_problem(f"{path}: the caption is not UTF-8", "save it as UTF-8"))
-    except OSError as error:
-        problems.append(_problem(f"{path}: the caption cannot be read: {error.strerror}", ""))
-    return None
 
 
 def _listed_items(dataset: ImageDataset | VideoDataset, problems: list[Problem]) -> list[MediaItem]:

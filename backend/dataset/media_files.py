@@ -1,15 +1,14 @@
-"""Which files of a folder are pictures and clips, and their sizes, without decoding more than one frame."""
+"""Which files of a folder are pictures and clips, and how many frames a clip has, without decoding it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
 import av
-from PIL import Image
 
-from backend.config.dataset_models import Size
 from backend.errors import DatasetError
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif")
@@ -26,40 +25,17 @@ def files_of(folder: Path, extensions: Collection[str]) -> list[Path]:
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder", option="dataset_config")
-    files = (path for path in folder.iterdir() if path.suffix.lower() in extensions and not path.name.startswith("."))
-    return sorted((path for path in files if path.is_file()), key=lambda path: path.name)
-
-
-def image_size(path: Path) -> Size:
-    """(width, height) of a picture as it is seen, so after the rotation that a camera wrote beside it.
-
-    Raises DatasetError if it is no picture.
-    """
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            sideways = image.getexif().get(EXIF_ORIENTATION) in SIDEWAYS_ORIENTATIONS
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise unreadable(path, "picture", error) from error
-    return (height, width) if sideways else (width, height)
-
-
-def clip_size(path: Path) -> Size:
-    """(width, height) of the first frame as it is seen; path is a clip or a folder of pictures.
-
-    Raises DatasetError if there is no frame.
-    """
-    if path.is_dir():
-        pictures = files_of(path, IMAGE_EXTENSIONS)
-        if not pictures:
-            raise DatasetError(f"{path}: no pictures in this folder, which stands for a clip", option="dataset_config")
-        return image_size(pictures[0])
-    try:
-        with av.open(path) as container:
-            frame = next(container.decode(video=0))
-    except (av.FFmpegError, IndexError, StopIteration) as error:
-        raise unreadable(path, "clip", error) from error
-    return (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and _ending(entry.name) in extensions and _is_file(entry)
+            )
+    except OSError as error:
+        reason = error.strerror
+        raise DatasetError(f"{folder}: cannot be looked into: {reason}", option="dataset_config") from error
+    return [folder / name for name in names]
 
 
 def count_frames(path: Path, *, limit: int | None = None) -> int:
@@ -71,6 +47,17 @@ def count_frames(path: Path, *, limit: int | None = None) -> int:
         return len(files_of(path, IMAGE_EXTENSIONS)[:limit])
     stat = path.stat()
     return _count_packets(path, stat.st_mtime_ns, stat.st_size, limit)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a tenth of the time of Path.suffix
 
 
 def quarter_turns(frame: av.VideoFrame) -> int:

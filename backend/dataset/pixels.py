@@ -28,7 +28,7 @@ def read_image(path: Path) -> np.ndarray:
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255, not scale them
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            return np.ascontiguousarray(np.asarray(_as_rgb(upright))[:, :, :3])
+            return np.ascontiguousarray(np.asarray(as_rgb(upright))[:, :, :3])
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise unreadable(path, "picture", error) from error
 
@@ -88,7 +88,8 @@ def fit_to_bucket(pixels: np.ndarray, bucket: Size) -> np.ndarray:
     return np.ascontiguousarray(pixels[y : y + bucket[1], x : x + bucket[0]])
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image) -> Image.Image:
+    """A picture of any mode as RGB or RGBA."""
     return image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
 
 
