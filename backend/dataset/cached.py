@@ -145,6 +145,14 @@ def text_problem(
     return None
 
 
+def has_part(path: Path, part: str) -> bool:
+    """Whether a text cache holds this encoder's part, whatever it was made from, or is damaged."""
+    if not path.is_file():
+        return False
+    header = read_cache_header(path)
+    return bool(header.fault) or not {*TEXT_PARTS[part]}.isdisjoint(map(tensor_name, header.shapes))
+
+
 def text_encoder_key(part: str) -> str:
     """The name under which a text cache's metadata keeps the encoder that made a part."""
     return f"encoder_{part}"

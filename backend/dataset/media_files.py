@@ -74,7 +74,7 @@ def unreadable(path: Path, what: str, error: BaseException) -> DatasetError:
 
 
 @lru_cache(maxsize=10_000)
-def _count_packets(path: Path, _changed_ns: int, _size: int, limit: int | None) -> int:
+def _count_packets(path: Path, _changed_ns: int, file_size: int, limit: int | None) -> int:
     """Frames that decoding gives: packets, less those that an edit list hides.
 
     The count in the container is not used: a clip cut without encoding anew (`ffmpeg -ss -c copy`) keeps the frames
@@ -83,6 +83,8 @@ def _count_packets(path: Path, _changed_ns: int, _size: int, limit: int | None) 
     frames = 0
     try:
         with av.open(path) as container:
+            if container.format.name.startswith("mov") and (listed := _listed_packets(container, file_size)):
+                return listed if limit is None else min(listed, limit)
             for packet in container.demux(video=0):
                 frames += packet.size > 0 and not packet.is_discard
                 if frames == limit:
@@ -90,3 +92,13 @@ def _count_packets(path: Path, _changed_ns: int, _size: int, limit: int | None) 
     except (av.FFmpegError, IndexError) as error:
         raise unreadable(path, "clip", error) from error
     return frames
+
+
+def _listed_packets(container: av.container.InputContainer, file_size: int) -> int:
+    """How many packets the table of an MP4 lists that are shown and lie within the file; 0 if it does not list all, as
+    in a fragmented one. No packet is read."""
+    stream = container.streams.video[0]
+    entries = stream.index_entries
+    if not 0 < stream.frames == len(entries):
+        return 0
+    return sum(not entry.is_discard and 0 < entry.size <= file_size - entry.pos for entry in entries)
