@@ -13,21 +13,23 @@ from backend.plan.weights_header import read_header
 
 @dataclass(frozen=True)
 class CacheHeader:
-    """shapes: of each tensor, by its key. fault: why the file cannot be read, "" if it can."""
+    """shapes: of each tensor, by its key. fault: why the file cannot be read, "" if it can. is_missing: because it is
+    not there."""
 
     shapes: Mapping[str, tuple[int, ...]]
     metadata: Mapping[str, str]
     fault: str = ""
+    is_missing: bool = False
 
     def as_json(self) -> list[Any]:
-        """For an index on disk."""
-        return [{key: list(shape) for key, shape in self.shapes.items()}, dict(self.metadata), self.fault]
+        """For an index on disk, of a header without fault."""
+        return [{key: list(shape) for key, shape in self.shapes.items()}, dict(self.metadata)]
 
     @classmethod
     def from_json(cls, value: list[Any]) -> CacheHeader:
         """What `as_json` has given."""
-        shapes, metadata, fault = value
-        return cls({key: tuple(shape) for key, shape in shapes.items()}, metadata, fault)
+        shapes, metadata = value
+        return cls({key: tuple(shape) for key, shape in shapes.items()}, metadata)
 
 
 HeaderOf: TypeAlias = Callable[[Path], CacheHeader]
@@ -39,7 +41,8 @@ def read_cache_header(path: Path) -> CacheHeader:
     try:
         tensors, metadata = read_header(path)
     except ModelFileError as error:
-        return CacheHeader({}, {}, error.problems[0].message)
+        is_missing = isinstance(error.__cause__, FileNotFoundError)
+        return CacheHeader({}, {}, error.problems[0].message, is_missing)
     except OSError as error:
         return CacheHeader({}, {}, f"{path}: cannot be read: {error.strerror}")
     return CacheHeader({name: tensor.shape for name, tensor in tensors.items()}, metadata)

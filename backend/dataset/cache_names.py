@@ -39,6 +39,8 @@ def text_cache_name(stem: str) -> str:
 
 def parse_latent_cache_name(name: str, kind: Literal["image", "video"]) -> LatentCacheName | None:
     """What the file name says, None if it is not that of a latent cache of this kind."""
+    if not name.endswith(LATENT_ENDING):  # quicker than the pattern, of whose files half are texts
+        return None
     match = (_IMAGE_NAME if kind == "image" else _VIDEO_NAME).fullmatch(name)
     if match is None:
         return None

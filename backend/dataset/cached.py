@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -12,7 +13,7 @@ from typing import Literal
 from backend.config.dataset import Dataset
 from backend.config.dataset_models import Size
 from backend.dataset.buckets import bucket_for, bucket_sizes
-from backend.dataset.cache_header import HeaderOf, read_cache_header
+from backend.dataset.cache_header import CacheHeader, HeaderOf, read_cache_header
 from backend.dataset.cache_names import LatentCacheName, parse_latent_cache_name, text_cache_name
 from backend.dataset.origin import Origin
 from backend.dataset.windows import FrameWindow
@@ -54,14 +55,14 @@ def find_cached_items(
     folder = dataset.cache_folder
     latents = _without_replaced(latent_files(dataset), dataset)
     text_problems = {
-        stem: text_problem(folder / text_cache_name(stem), header_of=header_of)
+        stem: text_problem(path := folder / text_cache_name(stem), header=header_of(path))
         for stem in {name.stem for _, name in latents}
     }
     items, problems = [], []
     for path, name in latents:
         bucket = _trained_bucket(name, dataset)
         frame_count = name.window.count if name.window else None
-        problem = latent_problem(path, bucket=bucket, frame_count=frame_count, header_of=header_of)
+        problem = latent_problem(path, bucket=bucket, frame_count=frame_count, header=header_of(path))
         problem = problem or text_problems[name.stem]
         if problem is None:
             items.append(CachedItem(name.stem, path, folder / text_cache_name(name.stem), bucket, frame_count))
@@ -78,8 +79,8 @@ def latent_files(dataset: Dataset) -> list[tuple[Path, LatentCacheName]]:
     folder = dataset.cache_folder
     if not folder.is_dir():
         return []
-    parsed = ((path, parse_latent_cache_name(path.name, dataset.kind)) for path in folder.iterdir())
-    return sorted(((path, name) for path, name in parsed if name is not None), key=_order)
+    parsed = ((file, parse_latent_cache_name(file, dataset.kind)) for file in os.listdir(folder))  # noqa: PTH208
+    return sorted(((folder / file, name) for file, name in parsed if name is not None), key=_order)
 
 
 def latent_problem(
@@ -88,14 +89,14 @@ def latent_problem(
     bucket: Size,
     frame_count: int | None,
     origin: Origin | None = None,
-    header_of: HeaderOf = read_cache_header,
+    header: CacheHeader | None = None,
 ) -> Problem | None:
-    """Why a latent cache cannot be used, None if it can. Only its header is read.
+    """Why a latent cache cannot be used, None if it can. Only its header is read, if it is not given.
 
     bucket: (width, height) in pixels. frame_count: in pixels, None for a picture. origin: what it must have been made
     from, None if that is not known. A cache that does not tell fits any.
     """
-    header = header_of(path)
+    header = header or read_cache_header(path)
     if header.fault:
         return _problem(header.fault, CACHE_AGAIN)
     shapes = [shape for key, shape in header.shapes.items() if _LATENTS_KEY.fullmatch(key)]
@@ -118,16 +119,16 @@ def text_problem(
     caption: str | None = None,
     parts: Collection[str] = tuple(TEXT_PARTS),
     encoders: Mapping[str, str] | None = None,
-    header_of: HeaderOf = read_cache_header,
+    header: CacheHeader | None = None,
 ) -> Problem | None:
-    """Why these parts of a text cache cannot be used, None if they can. Only its header is read.
+    """Why these parts of a text cache cannot be used, None if they can. Only its header is read, if it is not given.
 
     caption: what they must have been made from, None if that is not known. encoders: by part, the encoder that must
     have made it, as `encoder_name` tells it. A cache that does not tell fits any.
     """
-    if not path.is_file():
+    header = header or read_cache_header(path)
+    if header.is_missing:
         return _problem(f"{path}: no such text cache", CACHE_TEXTS_AGAIN)
-    header = header_of(path)
     if header.fault:
         return _problem(header.fault, CACHE_AGAIN)
     found = Counter(map(tensor_name, header.shapes))
@@ -146,11 +147,11 @@ def text_problem(
 
 
 def has_part(path: Path, part: str) -> bool:
-    """Whether a text cache holds this encoder's part, whatever it was made from, or is damaged."""
-    if not path.is_file():
-        return False
+    """Whether a text cache is there that holds this encoder's part, whatever it was made from, or is damaged."""
     header = read_cache_header(path)
-    return bool(header.fault) or not {*TEXT_PARTS[part]}.isdisjoint(map(tensor_name, header.shapes))
+    if header.fault:
+        return not header.is_missing
+    return not {*TEXT_PARTS[part]}.isdisjoint(map(tensor_name, header.shapes))
 
 
 def text_encoder_key(part: str) -> str:

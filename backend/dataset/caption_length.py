@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +18,6 @@ _PIECE = re.compile(r"[^\W\d_]+|\d|[^\w\s]|_")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _TOKENS_A_WORD = 1.3
 
-CountTokens = Callable[[str], int]
-
 
 @dataclass(frozen=True)
 class CaptionLimits:
@@ -31,13 +28,10 @@ class CaptionLimits:
 
     def too_long(self, caption: str) -> dict[str, int]:
         """The encoders that cut this caption, "llm" or "clipL", each with the tokens that it has."""
-        found = {}
-        for part, file, limit in (("llm", self.llm, LLM_CAPTION_TOKENS), ("clipL", self.clip, CLIP_CAPTION_TOKENS)):
-            if len(caption.encode("utf-8", "replace")) > limit:  # no token is less than a byte
-                count = _counter(file)(caption)
-                if count > limit:
-                    found[part] = count
-        return found
+        size = len(caption.encode("utf-8", "replace"))  # no token is less than a byte
+        wanted = (("llm", self.llm, LLM_CAPTION_TOKENS), ("clipL", self.clip, CLIP_CAPTION_TOKENS))
+        counts = {part: (_count(file, caption), limit) for part, file, limit in wanted if size > limit}
+        return {part: count for part, (count, limit) in counts.items() if count > limit}
 
 
 def find_tokenizer(model: Path) -> Path | None:
@@ -49,15 +43,21 @@ def find_tokenizer(model: Path) -> Path | None:
 
 def estimated_tokens(caption: str) -> int:
     """About how many tokens a caption has."""
-    wide = len(_WIDE.findall(caption))
-    return wide + round(_TOKENS_A_WORD * len(_PIECE.findall(_WIDE.sub(" ", caption))))
+    wide = 0 if caption.isascii() else len(_WIDE.findall(caption))
+    words = _WIDE.sub(" ", caption) if wide else caption
+    return wide + round(_TOKENS_A_WORD * len(_PIECE.findall(words)))
 
 
-@lru_cache(maxsize=8)
-def _counter(file: Path | None) -> CountTokens:
+@lru_cache(maxsize=50_000)  # captions are looked at again and again while a dataset is edited
+def _count(file: Path | None, caption: str) -> int:
     if file is None:
-        return estimated_tokens
+        return estimated_tokens(caption)
+    return len(_tokenizer(file).encode(caption, add_special_tokens=False).ids)
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(file: Path) -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return lambda caption: len(tokenizer.encode(caption, add_special_tokens=False).ids)
+    return tokenizer

@@ -13,7 +13,6 @@ from backend.config.dataset_models import SIDE_STEP, VideoDataset
 from backend.dataset.buckets import bucket_for
 from backend.dataset.caption_length import CLIP_CAPTION_TOKENS, LLM_CAPTION_TOKENS, CaptionLimits
 from backend.dataset.expected import used_frames
-from backend.dataset.file_index import FileIndex
 from backend.dataset.items import MediaItem
 from backend.dataset.media_facts import MediaFacts
 from backend.errors import DatasetError
@@ -60,19 +59,22 @@ class ItemWarning:
 
 def item_warnings(
     item: MediaItem,
+    facts: MediaFacts | DatasetError,
     dataset: Dataset,
     *,
-    index: FileIndex,
     limits: CaptionLimits,
     shares_stem: bool,
     same_as: Path | None,
 ) -> tuple[ItemWarning, ...]:
-    """Everything doubtful about one picture or clip. same_as: a file before it that holds the same."""
+    """Everything doubtful about one picture or clip.
+
+    facts: of it, or why there are none. same_as: a file before it that holds the same.
+    """
     warnings = [*_caption_warnings(item, limits)]
-    try:
-        warnings += _media_warnings(index.facts(item.path, item.kind), dataset)
-    except DatasetError as error:
-        reason = error.problems[0].message.split(": ", maxsplit=1)[-1]
+    if isinstance(facts, MediaFacts):
+        warnings += _media_warnings(facts, dataset)
+    else:
+        reason = facts.problems[0].message.removeprefix(f"{item.path}: ")
         warnings.insert(0, ItemWarning("unreadable", {"reason": reason}))
     if shares_stem:
         warnings.append(ItemWarning("same_stem"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,13 +31,29 @@ class MediaItem:
     caption_fault: str = ""
 
 
-def find_items(dataset: ImageDataset | VideoDataset) -> list[MediaItem]:
+def read_caption(path: Path) -> tuple[str | None, str]:
+    """The caption in a file, and what is wrong with the file; None where there is none, or none that can be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig").strip(), ""  # a byte order mark is no part of a caption
+    except FileNotFoundError:
+        return None, ""
+    except UnicodeDecodeError:
+        return None, "the caption is not UTF-8"
+    except OSError as error:
+        return None, f"the caption cannot be read: {error.strerror}"
+
+
+CaptionOf = Callable[[Path], tuple[str | None, str]]
+"""Where captions come from: `read_caption`, or an index that remembers them."""
+
+
+def find_items(dataset: ImageDataset | VideoDataset, *, caption_of: CaptionOf = read_caption) -> list[MediaItem]:
     """Every picture or clip of the dataset, captioned or not: a folder's by name, a JSONL file's in its order.
 
     Raises DatasetError if the folder or list is missing, and for all lines of a list that cannot be read.
     """
     if not dataset.jsonl_file:
-        return _folder_items(dataset)
+        return _folder_items(dataset, caption_of)
     problems: list[Problem] = []
     items = _listed_items(dataset, problems)
     if problems:
@@ -77,25 +93,13 @@ def _left_out(item: MediaItem, reason: str, hint: str) -> Problem:
     return Problem(f"{item.path}: {reason}, so it is not trained on", hint, "dataset_config", "warning")
 
 
-def _folder_items(dataset: ImageDataset | VideoDataset) -> list[MediaItem]:
+def _folder_items(dataset: ImageDataset | VideoDataset, caption_of: CaptionOf) -> list[MediaItem]:
     items = []
     for path in files_of(dataset.media_directory, _extensions(dataset)):
         caption_path = path.with_name(path.stem + dataset.caption_extension)
-        caption, fault = read_caption(caption_path)
+        caption, fault = caption_of(caption_path)
         items.append(MediaItem(path, dataset.kind, path.stem, caption, caption_path, fault))
     return items
-
-
-def read_caption(path: Path) -> tuple[str | None, str]:
-    """The caption in a file, and what is wrong with the file; None where there is none, or none that can be read."""
-    try:
-        return path.read_text(encoding="utf-8-sig").strip(), ""  # a byte order mark is no part of a caption
-    except FileNotFoundError:
-        return None, ""
-    except UnicodeDecodeError:
-        return None, "the caption is not UTF-8"
-    except OSError as error:
-        return None, f"the caption cannot be read: {error.strerror}"
 
 
 def _extensions(dataset: ImageDataset | VideoDataset) -> tuple[str, ...]:

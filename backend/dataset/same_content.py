@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
+from stat import S_ISREG
 
 from backend.dataset.content import sample_digest, whole_digest
 from backend.dataset.file_index import FileIndex
@@ -14,10 +15,15 @@ def same_content(paths: Iterable[Path], index: FileIndex) -> dict[Path, Path]:
 
     Only files of one size are looked into, and read wholly only if they look alike. Folders are passed over.
     """
-    groups = _split([list(paths)], lambda path: path.stat().st_size if path.is_file() else None)
+    groups = _split([list(paths)], _size)
     groups = _split(groups, lambda path: index.digest(path, "sample", sample_digest))
     groups = _split(groups, lambda path: index.digest(path, "whole", whole_digest))
     return {path: first for first, *others in groups for path in others}
+
+
+def _size(path: Path) -> int | None:
+    status = path.stat()
+    return status.st_size if S_ISREG(status.st_mode) else None
 
 
 def _split(groups: Iterable[list[Path]], key_of: Callable[[Path], Hashable]) -> list[list[Path]]:

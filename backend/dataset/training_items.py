@@ -79,13 +79,11 @@ def cache_faults(
     encoder: the autoencoder that must have made the latents, as `encoder_name` tells it; None for any.
     """
 
-    @cache  # shared by a clip's windows
-    def fault_of_text(path: Path, caption: str | None) -> Problem | None:
-        return text_problem(path, caption=caption, header_of=header_of)
-
+    text_header_of = cache(header_of)  # shared by a clip's windows
     faults: dict[Path, Problem | None] = {}
     for item in expected:
-        if not (item.latent_path.is_file() and item.text_path.is_file()):
+        latents, text = header_of(item.latent_path), text_header_of(item.text_path)
+        if latents.is_missing or text.is_missing:
             faults[item.latent_path] = None
             continue
         fault = latent_problem(
@@ -93,9 +91,9 @@ def cache_faults(
             bucket=item.bucket,
             frame_count=item.frame_count,
             origin=item.origin(encoder),
-            header_of=header_of,
+            header=latents,
         )
-        if fault := fault or fault_of_text(item.text_path, item.media.caption):
+        if fault := fault or text_problem(item.text_path, caption=item.media.caption, header=text):
             faults[item.latent_path] = fault
     return faults
 
