@@ -14,7 +14,7 @@ import regex
 from backend.dataset.items import MediaItem
 from backend.errors import DatasetError
 
-MOST_SECONDS = 2.0
+MOST_SECONDS = 1.0
 """How long a pattern may take over all captions; one such as (a+)+$ would take years on some."""
 
 MOST_CHARACTERS = 100_000

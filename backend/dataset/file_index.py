@@ -100,7 +100,7 @@ class FileIndex:
             for shard in self._changed:
                 folder = Path(shard[0])
                 entries = {name: entry for name, entry in self._shards[shard].items() if (folder / name).exists()}
-                content = json.dumps({"version": _VERSION, "entries": entries})  # ASCII: names may be no UTF-8
+                content = json.dumps([_VERSION, entries])  # ASCII: names may be no UTF-8
                 try:
                     write_text(_shard_path(self._folder, shard), content, durable=False)
                 except OSError as error:
@@ -164,7 +164,7 @@ def _shard_path(folder: Path, shard: tuple[str, str]) -> Path:
 def _load(path: Path) -> Entries:
     """The entries of one file; none if it is missing, damaged or of another version, as all can be read again."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        version, entries = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
         return {}
-    return content["entries"] if content.get("version") == _VERSION else {}
+    return entries if version == _VERSION else {}

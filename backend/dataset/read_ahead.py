@@ -21,11 +21,11 @@ def map_ahead(function: Callable[[Input], Output], inputs: Iterable[Input], *, w
 
     workers: 0 makes each when it is asked for. What the function raises is raised where its result would come.
     """
-    return stream_ahead(lambda each: iter((function(each),)), inputs, workers=workers)
+    return stream_ahead(lambda each: (function(each),), inputs, workers=workers)
 
 
 def stream_ahead(
-    function: Callable[[Input], Iterator[Output]], inputs: Iterable[Input], *, workers: int, ahead: int | None = None
+    function: Callable[[Input], Iterable[Output]], inputs: Iterable[Input], *, workers: int, ahead: int | None = None
 ) -> Iterator[Output]:
     """All that function gives for each input, in the order of the inputs, made by so many threads.
 
@@ -62,10 +62,10 @@ class _Stream(Generic[Output]):
         self._room = threading.Semaphore(_HELD_A_STREAM)
         self._ready: SimpleQueue[tuple[Output] | BaseException | None] = SimpleQueue()
 
-    def fill(self, function: Callable[[Input], Iterator[Output]], each: Input) -> None:
+    def fill(self, function: Callable[[Input], Iterable[Output]], each: Input) -> None:
         """Runs in a worker thread; ends early once nobody wants the rest."""
         try:
-            outputs = function(each) if not self._stopped.is_set() else iter(())
+            outputs = iter(() if self._stopped.is_set() else function(each))
             while self._has_room():
                 self._ready.put((next(outputs),))
         except StopIteration:

@@ -112,3 +112,28 @@ def test_progress_counts_captions(config, clip):
     told = []
     cache_clip_outputs(captions_of(config), clip, progress=lambda *values: told.append(values))
     assert told == [(2, 3, "tall, wide"), (3, 3, "clip.one")]
+
+
+def test_another_text_encoder_makes_its_part_stale_alone(config, llm, clip):
+    captions = captions_of(config)
+    cache_llm_outputs(captions, llm, encoder="llama 1")
+    cache_clip_outputs(captions, clip, encoder="clip 1")
+    assert to_encode(captions, "clipL", encoder="clip 1") == to_encode(captions, "llm", encoder="llama 1") == []
+    pending, stale = without_cached(captions, "llm", encoder="llama 2")
+    assert pending == captions
+    assert stale[0].message.endswith("llm was made by another text encoder")
+    cache_llm_outputs(captions, llm, encoder="llama 2")
+    assert to_encode(captions, "llm", encoder="llama 2") == to_encode(captions, "clipL", encoder="clip 1") == []
+
+
+def test_a_changed_caption_is_named_when_it_is_encoded_anew(config, llm):
+    cache_llm_outputs(captions_of(config), llm)
+    (config.parent / "media" / "tall.txt").write_text("a dog")
+    pending, (problem,) = without_cached(captions_of(config), "llm")
+    assert [item.caption for item in pending] == ["a dog"]
+    assert problem.message.endswith("caption changed since it was cached")
+
+
+def test_captions_that_are_not_cached_yet_are_not_called_stale(config):
+    pending, stale = without_cached(captions_of(config), "llm")
+    assert (len(pending), stale) == (3, [])

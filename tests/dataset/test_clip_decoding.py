@@ -12,7 +12,6 @@ from backend.dataset.clip_decoding import SHORT_WAY, decoded_frames, frame_times
 from backend.dataset.media_facts import read_facts
 from backend.dataset.pixels import read_frames, read_windows
 from backend.dataset.windows import FrameWindow
-from tests.dataset.media import write_clip
 
 FRAMES = 3 * SHORT_WAY
 
