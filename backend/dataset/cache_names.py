@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,7 @@ from backend.dataset.windows import FrameWindow
 
 LATENT_ENDING = "_hv.safetensors"
 TEXT_ENDING = "_hv_te.safetensors"
+MOST_BYTES = 255
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ def latent_cache_name(stem: str, size: Size, window: FrameWindow | None = None) 
 def text_cache_name(stem: str) -> str:
     """File name of a text cache; all windows of a clip share one."""
     return f"{stem}{TEXT_ENDING}"
+
+
+def is_too_long(name: str) -> bool:
+    """Whether no file system in use takes a file name like this."""
+    return len(os.fsencode(name)) > MOST_BYTES
 
 
 def parse_latent_cache_name(name: str, kind: Literal["image", "video"]) -> LatentCacheName | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backend.config.dataset_models import SIDE_STEP, ImageDataset, Size, VideoDataset
 from backend.dataset.buckets import bucket_for
-from backend.dataset.cache_names import latent_cache_name, text_cache_name
+from backend.dataset.cache_names import is_too_long, latent_cache_name, text_cache_name
 from backend.dataset.items import MediaItem, find_items, usable_items
 from backend.dataset.media_facts import FactsOf, MediaFacts, read_facts
 from backend.dataset.origin import Origin
@@ -101,6 +101,10 @@ def _item(
             option="dataset_config",
         )
     name = latent_cache_name(media.stem, bucket if window else size, window)
+    if is_too_long(name):
+        raise DatasetError(
+            f"{media.path}: the name of its cache would be too long", hint="rename it", option="dataset_config"
+        )
     folder = dataset.cache_folder
     source_fps = dataset.source_fps if isinstance(dataset, VideoDataset) else None
     return ExpectedItem(media, size, bucket, window, folder / name, folder / text_cache_name(media.stem), source_fps)

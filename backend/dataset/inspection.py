@@ -22,6 +22,7 @@ from backend.dataset.file_index import FileIndex
 from backend.dataset.item_warnings import ItemWarning, item_warnings
 from backend.dataset.items import MediaItem, find_items, usable_items
 from backend.dataset.media_facts import Kind, MediaFacts
+from backend.dataset.media_files import IMAGE_EXTENSIONS, OTHER_MEDIA, files_of
 from backend.dataset.read_ahead import map_ahead
 from backend.dataset.same_content import same_content
 from backend.dataset.training_items import cache_faults, caches_without_media, foreign_caches
@@ -142,6 +143,7 @@ def _inspect(
         without_media = None if own else caches_without_media(dataset, index.header)
         trained.append(without_media.expected if without_media else _in_order(items))
         problems += without_media.problems if without_media else foreign_caches(dataset, wanted)
+        problems += _of_other_kinds(dataset)
     return Inspection(tuple(reports), tuple(group_into_buckets(file.datasets, trained)), tuple(problems))
 
 
@@ -151,6 +153,22 @@ def _items(number: int, dataset: Dataset, index: FileIndex, problems: list[Probl
     except DatasetError as error:
         problems += [replace(each, message=f"dataset {number}: {each.message}") for each in error.problems]
         return []
+
+
+def _of_other_kinds(dataset: Dataset) -> list[Problem]:
+    """A warning if pictures or clips lie in the folder that are never looked at."""
+    folder = dataset.media_directory
+    if folder is None or not folder.is_dir():
+        return []
+    unread = set(OTHER_MEDIA) - set(IMAGE_EXTENSIONS)
+    counts = Counter(path.suffix.lower() for path in files_of(folder, unread))
+    if not counts:
+        return []
+    listed = ", ".join(f"{count} {ending}" for ending, count in sorted(counts.items()))
+    hint = "convert them to .png or .mp4"
+    return [
+        Problem(f"{folder}: not trained on, of kinds that are not read: {listed}", hint, "dataset_config", "warning")
+    ]
 
 
 def _all_facts(media: Sequence[MediaItem], index: FileIndex, *, workers: int, progress: Progress) -> Facts:

@@ -11,10 +11,12 @@ from typing import Any
 from backend.config.dataset import Dataset
 from backend.config.dataset_models import SIDE_STEP, VideoDataset
 from backend.dataset.buckets import bucket_for
+from backend.dataset.cache_names import is_too_long, latent_cache_name
 from backend.dataset.caption_length import CLIP_CAPTION_TOKENS, LLM_CAPTION_TOKENS, CaptionLimits
 from backend.dataset.expected import used_frames
 from backend.dataset.items import MediaItem
 from backend.dataset.media_facts import MediaFacts
+from backend.dataset.windows import FrameWindow
 from backend.errors import DatasetError
 
 EXTREME_RATIO = 3.0  # width to height or the other way; buckets end at about 4:1, and cropping takes more and more
@@ -28,6 +30,7 @@ SENTENCES = {
     "caption_cut_by_llm": "the caption has {tokens} tokens, the language model takes {limit}; the rest is not seen",
     "caption_cut_by_clip": "the caption has {tokens} tokens, CLIP takes {limit}; only the language model sees the rest",
     "too_small": "{width}x{height} pixels, but a side of {least} is the least, so it is not trained on",
+    "name_too_long": "the name is too long for that of its cache, so it is not trained on",
     "enlarged": "{width}x{height} pixels are enlarged to fill {bucket_width}x{bucket_height}",
     "extreme_ratio": "{width}x{height} is very {shape}; {cropped} % of it is cut off",
     "fewer_frames": "{frames} frames, but target_frames asks for {asked}",
@@ -76,6 +79,8 @@ def item_warnings(
     else:
         reason = facts.problems[0].message.removeprefix(f"{item.path}: ")
         warnings.insert(0, ItemWarning("unreadable", {"reason": reason}))
+    if is_too_long(latent_cache_name(item.stem, (0, 0), FrameWindow(0, 0) if item.kind == "video" else None)):
+        warnings.append(ItemWarning("name_too_long"))
     if shares_stem:
         warnings.append(ItemWarning("same_stem"))
     if same_as is not None:

@@ -5,14 +5,37 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import av
 
 from backend.errors import DatasetError
 
-IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif")
+HAS_JXL = find_spec("pillow_jxl") is not None
+if HAS_JXL:
+    import_module("pillow_jxl")  # Pillow reads JPEG XL from then on
+
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", *((".jxl",) if HAS_JXL else ()))
 VIDEO_EXTENSIONS = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".flv", ".wmv", ".m4v", ".mpg", ".mpeg")
+
+OTHER_MEDIA = (
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".heic",
+    ".heif",
+    ".jxl",
+    ".jp2",
+    ".svg",
+    ".psd",
+    ".dng",
+    ".ts",
+    ".3gp",
+    ".m2ts",
+)
+"""Endings of pictures and clips that are not trained on, neither here nor in musubi-tuner; .jxl is with its plugin."""
 
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS_ORIENTATIONS = (5, 6, 7, 8)

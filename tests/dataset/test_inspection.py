@@ -188,3 +188,15 @@ def test_without_media_what_is_cached_is_what_training_sees(tmp_path: Path) -> N
 
     assert found.items == ()
     assert [(group.bucket, len(group.items)) for group in found.groups] == [((64, 64), 3)]
+
+
+def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    write_picture(photos / "a.png", (64, 64))
+    for name in ("a.HEIC", "b.heic", "c.gif", "notes.md"):
+        (photos / name).write_bytes(b"")
+
+    (problem,) = inspect(tmp_path, image_directory=photos).problems
+
+    assert problem.message == f"{photos}: not trained on, of kinds that are not read: 1 .gif, 2 .heic"
+    assert problem.severity == "warning"
