@@ -20,21 +20,7 @@ if HAS_JXL:
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", *((".jxl",) if HAS_JXL else ()))
 VIDEO_EXTENSIONS = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".flv", ".wmv", ".m4v", ".mpg", ".mpeg")
 
-OTHER_MEDIA = (
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".heic",
-    ".heif",
-    ".jxl",
-    ".jp2",
-    ".svg",
-    ".psd",
-    ".dng",
-    ".ts",
-    ".3gp",
-    ".m2ts",
-)
+OTHER_MEDIA = (".gif", ".tif", ".tiff", ".heic", ".heif", ".jxl", ".jp2", ".svg", ".psd", ".dng", ".ts", ".3gp")
 """Endings of pictures and clips that are not trained on, neither here nor in musubi-tuner; .jxl is with its plugin."""
 
 EXIF_ORIENTATION = 0x0112
