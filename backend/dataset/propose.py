@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -35,11 +37,14 @@ class ProposedDataset:
     unreadable: int
 
 
-def propose_datasets(folder: Path, *, facts_of: FactsOf = read_facts) -> list[ProposedDataset]:
+def propose_datasets(
+    folder: Path, *, cache_root: Path | None = None, facts_of: FactsOf = read_facts
+) -> list[ProposedDataset]:
     """A dataset for the pictures and one for the clips that lie in a folder; where none do, for those of each folder
     within it.
 
-    Raises DatasetError if the folder cannot be looked into or holds neither.
+    cache_root: where the caches of a folder go that cannot be written to. Raises DatasetError if the folder cannot be
+    looked into or holds neither.
     """
     proposed = _of_folder(folder, facts_of)
     if not proposed:
@@ -47,7 +52,17 @@ def propose_datasets(folder: Path, *, facts_of: FactsOf = read_facts) -> list[Pr
         proposed = [each for path in inner for each in _of_folder(path, facts_of)]
     if not proposed:
         raise DatasetError(f"{folder}: no pictures and no clips", hint="name the folder they lie in")
-    return proposed
+    return proposed if cache_root is None else [_cached_elsewhere(each, cache_root) for each in proposed]
+
+
+def _cached_elsewhere(proposed: ProposedDataset, cache_root: Path) -> ProposedDataset:
+    """The same with its caches in a folder of its own below cache_root, if they cannot lie beside the media."""
+    media = Path(proposed.values[f"{proposed.kind}_directory"])
+    if os.access(media, os.W_OK):
+        return proposed
+    digest = hashlib.sha256(os.fsencode(media.absolute())).hexdigest()[:8]
+    folder = cache_root / f"{media.name}_{digest}_{proposed.kind}s"
+    return replace(proposed, values={**proposed.values, "cache_directory": folder.as_posix()})
 
 
 def _of_folder(folder: Path, facts_of: FactsOf) -> list[ProposedDataset]:

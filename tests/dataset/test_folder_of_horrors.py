@@ -301,7 +301,8 @@ def test_a_folder_that_is_read_only_is_looked_at_and_writing_into_it_is_refused_
         "from backend.errors import DatasetError\n",
         "(item,) = find_items(ImageDataset(image_directory=folder / 'photos'))\n"
         "print(Thumbnails(folder / 'thumbnails').make(item.path, 'image').is_file())\n"
-        "print(propose_datasets(folder / 'photos')[0].counted)\n"
+        "(proposed,) = propose_datasets(folder / 'photos', cache_root=folder / 'caches')\n"
+        "print(proposed.counted, Path(proposed.values['cache_directory']).parent == folder / 'caches')\n"
         "for attempt in (\n"
         "    lambda: CaptionFiles(folder / 'record').write(set_caption(item, 'new'), what='set'),\n"
         "    lambda: find_items(ImageDataset(image_directory=folder / 'closed')),\n"
@@ -315,7 +316,7 @@ def test_a_folder_that_is_read_only_is_looked_at_and_writing_into_it_is_refused_
 
     assert told == [
         "True",
-        "1",
+        "1 True",
         f"{open_folder}/photos/a.txt: cannot be written: Permission denied (is the folder read-only?)",
         f"{open_folder}/closed: cannot be looked into: Permission denied",
     ]

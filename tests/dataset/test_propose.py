@@ -18,7 +18,7 @@ def test_pictures_of_many_shapes_get_buckets_and_a_size_that_few_are_enlarged_to
         write_picture(tmp_path / f"{index}.png", size)
     (tmp_path / "x.png").write_bytes(b"no picture")
 
-    (proposed,) = propose_datasets(tmp_path)
+    (proposed,) = propose_datasets(tmp_path, cache_root=tmp_path / "caches")
 
     assert (proposed.kind, proposed.counted, proposed.unreadable) == ("image", 6, 1)
     assert proposed.values == {
