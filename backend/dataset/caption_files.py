@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from backend.atomic_file import write_text
 from backend.dataset.captions import CaptionChange
-from backend.dataset.items import read_caption
+from backend.dataset.items import caption_in_list, list_with_caption, read_caption
 from backend.dataset.media_files import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
 from backend.errors import DatasetError, Problem
 
@@ -26,22 +27,43 @@ class CaptionEdit:
     count: int
 
 
+@dataclass(frozen=True)
+class _Change:
+    """A caption in a file of its own, or on a line of a list, counted from 1. None: there is no file."""
+
+    path: str
+    line: int | None
+    before: str | None
+    after: str | None
+
+    def turned_back(self) -> _Change:
+        return _Change(self.path, self.line, self.after, self.before)
+
+
 class CaptionFiles:
     """Writes captions and undoes it; record: a file outside of the user's folders, which outlives the program."""
 
     def __init__(self, record: Path) -> None:
         self._record = record
 
-    def write(self, changes: Sequence[CaptionChange], *, what: str) -> int:
+    def write(self, changes: Iterable[CaptionChange], *, what: str) -> int:
         """Write all of these captions as one edit; returns how many were written.
 
-        Nothing is written if a file has changed since the change was made, stands in a list, or is a picture or clip.
-        Raises DatasetError naming those. If the disk refuses in the middle, what was written can still be undone.
+        Nothing is written if a file has changed since the change was made, or is a picture or clip. Raises DatasetError
+        naming those. If the disk refuses in the middle, what was written can still be undone.
         """
-        problems = [problem for change in changes if (problem := _problem(change)) is not None]
-        if problems:
-            raise DatasetError.of(problems)
-        return self._apply([(_path(change), change.before, change.after) for change in changes], what)
+        wanted = [
+            _Change(str(each.item.caption_path), each.item.list_line, each.before, each.after) for each in changes
+        ]
+        _check(wanted)
+        done: list[_Change] = []
+        try:
+            for each in _written(wanted):
+                done += each
+        finally:
+            if done:
+                self._keep([*self._edits(), {"what": what, "captions": [astuple(each) for each in done]}])
+        return len(done)
 
     def edits(self) -> list[CaptionEdit]:
         """What can be undone, the newest last."""
@@ -56,25 +78,12 @@ class CaptionFiles:
         edits = self._edits()
         if not edits:
             return None
-        newest = edits[-1]
-        captions = [(Path(path), before, after) for path, before, after in newest["captions"]]
-        if problems := [_changed(path) for path, _, after in captions if read_caption(path)[0] != after]:
-            raise DatasetError.of(problems)
-        for path, before, _ in captions:
-            _put(path, before)
+        changes = [_Change(*values).turned_back() for values in edits[-1]["captions"]]
+        _check(changes)
+        for _ in _written(changes):
+            pass
         self._keep(edits[:-1])
-        return CaptionEdit(newest["what"], len(captions))
-
-    def _apply(self, captions: Sequence[tuple[Path, str | None, str]], what: str) -> int:
-        done: list[list[str | None]] = []
-        try:
-            for path, before, after in captions:
-                _put(path, after)
-                done.append([str(path), before, after])
-        finally:
-            if done:
-                self._keep([*self._edits(), {"what": what, "captions": done}])
-        return len(done)
+        return CaptionEdit(edits[-1]["what"], len(changes))
 
     def _edits(self) -> list[dict[str, Any]]:
         try:
@@ -86,34 +95,55 @@ class CaptionFiles:
         write_text(self._record, json.dumps(edits[-_MOST_EDITS:]))
 
 
-def _path(change: CaptionChange) -> Path:
-    path = change.item.caption_path
-    if path is None:
-        raise ValueError(f"{change.item.path}: its caption stands in a list")
-    return path
+def _check(changes: Iterable[_Change]) -> None:
+    """Raises DatasetError for all files that must not be written."""
+    problems = []
+    for path, own in groupby(changes, key=lambda change: change.path):
+        problems += _problems(Path(path), list(own))
+    if problems:
+        raise DatasetError.of(problems)
 
 
-def _problem(change: CaptionChange) -> Problem | None:
-    path = change.item.caption_path
-    if path is None:
-        return Problem(f"{change.item.path}: its caption stands in a list", "edit the JSONL file", "dataset_config")
+def _problems(path: Path, changes: Sequence[_Change]) -> list[Problem]:
     if path.suffix.lower() in (*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS):
-        return Problem(f"{path}: not written, a picture or clip has this ending", "set caption_extension = '.txt'")
-    caption, fault = read_caption(path)
+        return [Problem(f"{path}: not written, a picture or clip has this ending", "set caption_extension = '.txt'")]
+    text, fault = read_caption(path)
     if fault:
-        return Problem(f"{path}: {fault}", "mend or remove it")
-    return _changed(path) if caption != change.before else None
+        return [Problem(f"{path}: {fault}", "mend or remove it")]
+    for change in changes:
+        caption = text if change.line is None else caption_in_list(_text_of_list(path), change.line)
+        if caption != change.before:
+            return [Problem(f"{path}: has been changed since by something else", "look at the captions again")]
+    return []
 
 
-def _changed(path: Path) -> Problem:
-    return Problem(f"{path}: has been changed since by something else", "look at the captions again")
+def _written(changes: Iterable[_Change]) -> Iterable[list[_Change]]:
+    """Write one file after another; gives the changes in each once it is written. All of a list are one file."""
+    for path, group in groupby(changes, key=lambda change: change.path):
+        own = list(group)
+        _put(Path(path), _new_text(Path(path), own))
+        yield own
 
 
-def _put(path: Path, caption: str | None) -> None:
+def _new_text(path: Path, changes: Sequence[_Change]) -> str | None:
+    if changes[0].line is None:
+        return changes[-1].after
+    text = _text_of_list(path)
+    for change in changes:
+        text = list_with_caption(text, change.line or 0, change.after or "")
+    return text
+
+
+def _text_of_list(path: Path) -> str:
+    with path.open(encoding="utf-8-sig", newline="") as file:  # line ends stay as they are
+        return file.read()
+
+
+def _put(path: Path, text: str | None) -> None:
     try:
-        if caption is None:
+        if text is None:
             path.unlink(missing_ok=True)
         else:
-            write_text(Path(os.path.realpath(path)), caption, durable=False)  # a link stays one
+            write_text(Path(os.path.realpath(path)), text, durable=False)  # a link stays one
     except OSError as error:
         raise DatasetError(f"{path}: cannot be written: {error.strerror}", hint="is the folder read-only?") from error

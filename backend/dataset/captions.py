@@ -75,7 +75,7 @@ def captions_from_names(items: Iterable[MediaItem]) -> list[CaptionChange]:
     return [
         CaptionChange(item, None, caption_of_name(item.stem))
         for item in items
-        if item.caption is None and not item.caption_fault and item.caption_path is not None
+        if item.caption is None and not item.caption_fault
     ]
 
 

@@ -19,16 +19,32 @@ class MediaItem:
     """A picture or a clip. path is a folder where pictures in it are the frames of a clip.
 
     stem: the file name without its last ending; the name of the caches. caption: None if there is none, or none that
-    can be read; caption_fault then says why. caption_path: where the caption is or would be written; None if it stands
-    in a JSONL file.
+    can be read; caption_fault then says why. caption_path: where the caption is or would be written; if it stands in a
+    JSONL file, that file, and list_line the number of its line, from 1.
     """
 
     path: Path
     kind: Literal["image", "video"]
     stem: str
     caption: str | None
-    caption_path: Path | None
+    caption_path: Path
     caption_fault: str = ""
+    list_line: int | None = None
+
+
+def caption_in_list(text: str, line: int) -> str | None:
+    """The caption on a line, from 1, of a JSONL file with this text; None if there is none."""
+    try:
+        return json.loads(text.split("\n")[line - 1])["caption"].strip()
+    except (IndexError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def list_with_caption(text: str, line: int, caption: str) -> str:
+    """The text of a JSONL file with another caption on a line; the other lines stay as they are."""
+    lines = text.split("\n")
+    lines[line - 1] = json.dumps({**json.loads(lines[line - 1]), "caption": caption}, ensure_ascii=False)
+    return "\n".join(lines)
 
 
 def read_caption(path: Path) -> tuple[str | None, str]:
@@ -116,14 +132,14 @@ def _listed_items(dataset: ImageDataset | VideoDataset, problems: list[Problem])
     for number, line in enumerate(lines, start=1):
         try:
             if line.strip():
-                items.append(_listed_item(line, dataset.kind))
+                items.append(_listed_item(line, dataset.kind, place=(dataset.jsonl_file, number)))
         except ValueError as error:
             problems.append(_problem(f"{dataset.jsonl_file}: line {number}: {error}", ""))
     return items
 
 
-def _listed_item(line: str, kind: Literal["image", "video"]) -> MediaItem:
-    """The item of one line; its path counts from the current directory. Raises ValueError."""
+def _listed_item(line: str, kind: Literal["image", "video"], *, place: tuple[Path, int]) -> MediaItem:
+    """The item of one line; its path counts from the current directory. place: of the line. Raises ValueError."""
     entry = json.loads(line)
     key = f"{kind}_path"
     if not isinstance(entry, dict) or not isinstance(entry.get(key), str) or not isinstance(entry.get("caption"), str):
@@ -131,7 +147,7 @@ def _listed_item(line: str, kind: Literal["image", "video"]) -> MediaItem:
     path = Path(entry[key])
     if not path.exists():
         raise ValueError(f"{path} does not exist")
-    return MediaItem(path, kind, path.stem, entry["caption"].strip(), None)
+    return MediaItem(path, kind, path.stem, entry["caption"].strip(), place[0], list_line=place[1])
 
 
 def _problem(message: str, hint: str) -> Problem:

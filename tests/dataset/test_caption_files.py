@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -82,11 +83,42 @@ def test_a_picture_is_never_written_to(tmp_path: Path, files: CaptionFiles) -> N
     assert path.read_bytes() == before
 
 
-def test_captions_of_a_list_are_not_written(files: CaptionFiles) -> None:
-    item = MediaItem(Path("a.png"), "image", "a", "a cat", None)
+def test_captions_of_a_list_are_written_into_its_lines_and_undone(tmp_path: Path, files: CaptionFiles) -> None:
+    lines = [
+        {
+            "image_path": str(write_picture(tmp_path / f"{name}.png", (20, 20), caption=None)),
+            "caption": f"a {name}",
+            "n": 1,
+        }
+        for name in ("cat", "dog")
+    ]
+    before = json.dumps(lines[0]) + "\r\n\n" + json.dumps(lines[1], separators=(",", ":"))
+    path = tmp_path / "list.jsonl"
+    path.write_bytes(before.encode())
+    listed = ImageDataset(image_jsonl_file=path, cache_directory=tmp_path / "cache")
 
-    with pytest.raises(DatasetError, match="stands in a list"):
-        files.write([CaptionChange(item, "a cat", "a dog")], what="set")
+    assert files.write(replace_in_captions(find_items(listed), "dog", "犬"), what="replace") == 1
+    assert path.read_bytes().decode().split("\n")[:2] == before.split("\n")[:2]
+    assert json.loads(path.read_text(encoding="utf-8").splitlines()[2]) == {**lines[1], "caption": "a 犬"}
+    assert files.write(add_trigger(find_items(listed), "sks"), what="trigger") == 2
+    assert captions(listed) == {"cat": "sks, a cat", "dog": "sks, a 犬"}
+    files.undo()
+    files.undo()
+    assert captions(listed) == {"cat": "a cat", "dog": "a dog"}
+
+
+def test_a_list_that_was_changed_meanwhile_is_not_overwritten(tmp_path: Path, files: CaptionFiles) -> None:
+    picture = write_picture(tmp_path / "a.png", (20, 20), caption=None)
+    path = tmp_path / "list.jsonl"
+    path.write_text(json.dumps({"image_path": str(picture), "caption": "a cat"}))
+    changes = replace_in_captions(
+        find_items(ImageDataset(image_jsonl_file=path, cache_directory=tmp_path)), "cat", "dog"
+    )
+    for content in (json.dumps({"image_path": str(picture), "caption": "by hand"}), "", "{"):
+        path.write_text(content)
+        with pytest.raises(DatasetError, match=r"list\.jsonl: has been changed since"):
+            files.write(changes, what="replace")
+        assert path.read_text() == content
 
 
 def test_a_caption_that_is_a_link_stays_one(photos: ImageDataset, files: CaptionFiles, tmp_path: Path) -> None:

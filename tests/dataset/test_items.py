@@ -92,7 +92,8 @@ def test_a_list_names_pictures_and_their_captions(tmp_path: Path) -> None:
 
     (item,) = find_items(ImageDataset(image_jsonl_file=tmp_path / "list.jsonl", cache_directory=tmp_path / "cache"))
 
-    assert (item.path, item.stem, item.caption, item.caption_path) == (path, "a", "first", None)
+    assert (item.path, item.stem, item.caption) == (path, "a", "first")
+    assert (item.caption_path, item.list_line) == (tmp_path / "list.jsonl", 1)
 
 
 def test_every_bad_line_of_a_list_is_named(tmp_path: Path) -> None:
