@@ -26,7 +26,8 @@ def replaced(path: Path) -> Iterator[Path]:
     Folders are made. If the body raises (a full disk, say), `path` stays as it was and the temporary file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    # of a long name a part, as the whole with what is added could be longer than the 255 bytes that a name may have
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         yield temporary
         patiently(lambda: temporary.replace(path), patience_s=_WRITE_PATIENCE_S)

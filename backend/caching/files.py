@@ -29,11 +29,18 @@ _STORED_TYPES = {
 _logger = logging.getLogger(__name__)
 
 
-def write_latent_cache(path: Path, latents: Tensor, *, size: tuple[int, int], frame_count: int | None = None) -> None:
+def write_latent_cache(
+    path: Path,
+    latents: Tensor,
+    *,
+    size: tuple[int, int],
+    frame_count: int | None = None,
+    origin: Mapping[str, str] | None = None,
+) -> None:
     """Write the latents of one picture or frame window, replacing the file at once.
 
     latents: (16, F, H, W), unscaled. size: width and height as in the file's name. frame_count: in pixels, None for a
-    picture.
+    picture. origin: what they were made from, kept beside the metadata that musubi-tuner writes.
     """
     _, frames, height, width = latents.shape
     metadata = {
@@ -44,20 +51,26 @@ def write_latent_cache(path: Path, latents: Tensor, *, size: tuple[int, int], fr
     }
     if frame_count is not None:
         metadata["frame_count"] = str(frame_count)
+    metadata |= origin or {}
     name = f"latents_{frames}x{height}x{width}_{_dtype_name(latents)}"
     _write(path, {name: _without_nan(latents, path)}, metadata=metadata)
 
 
-def write_llm_cache(path: Path, states: Tensor, *, mask: Tensor, caption: str) -> None:
-    """Write or replace the language model's part of a text file. states: (256, D), mask: (256,)."""
+def write_llm_cache(
+    path: Path, states: Tensor, *, mask: Tensor, caption: str, origin: Mapping[str, str] | None = None
+) -> None:
+    """Write or replace the language model's part of a text file. states: (256, D), mask: (256,). origin: of this part,
+    as for `write_latent_cache`."""
     tensors = {f"llm_{_dtype_name(states)}": _without_nan(states, path), "llm_mask": mask}
-    _merge(path, tensors, caption=caption)
+    _merge(path, tensors, caption=caption, origin=origin or {})
 
 
-def write_clip_cache(path: Path, pooled: Tensor, *, mask: Tensor, caption: str) -> None:
-    """Write or replace CLIP's part of a text file. pooled: (D,), mask: (77,)."""
+def write_clip_cache(
+    path: Path, pooled: Tensor, *, mask: Tensor, caption: str, origin: Mapping[str, str] | None = None
+) -> None:
+    """Write or replace CLIP's part of a text file. pooled: (D,), mask: (77,). origin: as for `write_llm_cache`."""
     tensors = {f"clipL_{_dtype_name(pooled)}": _without_nan(pooled, path), "clipL_mask": mask}
-    _merge(path, tensors, caption=caption)
+    _merge(path, tensors, caption=caption, origin=origin or {})
 
 
 def read_latents(path: Path) -> Tensor:
@@ -76,10 +89,10 @@ def read_text(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _merge(path: Path, tensors: dict[str, Tensor], *, caption: str) -> None:
+def _merge(path: Path, tensors: dict[str, Tensor], *, caption: str, origin: Mapping[str, str]) -> None:
     """Write these tensors, then those of the file that are there under other names.
 
-    Each encoder writes in its own pass; the other's tensors stay unless they were made from another caption.
+    Each encoder writes in its own pass; the other's tensors and origin stay unless they were made from another caption.
     """
     metadata: dict[str, str] = {}
     if any(text_problem(path, caption=caption, parts=[part]) is None for part in TEXT_PARTS):
@@ -87,7 +100,7 @@ def _merge(path: Path, tensors: dict[str, Tensor], *, caption: str) -> None:
         replaced = {tensor_name(name) for name in tensors}
         tensors = tensors | {name: kept[name] for name in kept if tensor_name(name) not in replaced}
     wanted = {"architecture": _ARCHITECTURE, "caption1": caption, "format_version": _FORMAT_VERSION}
-    _write(path, tensors, metadata={**wanted, **metadata, **wanted})
+    _write(path, tensors, metadata={**wanted, **metadata, **wanted, **origin})
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -75,6 +75,14 @@ def report_left_out(problems: Sequence[Problem], *, cached_count: int, reporter:
         reporter.update(message=f"{items} could not be cached, see the log")
 
 
+def print_stale(stale: Sequence[Problem]) -> None:
+    """Why caches that are there are made anew, one line for each; of more than 20 the number of the others."""
+    for problem in stale[:20]:
+        print(f"cached anew: {problem.message}")
+    if len(stale) > 20:
+        print(f"cached anew: {len(stale) - 20} others")
+
+
 def print_problems(problems: Iterable[Problem]) -> None:
     """One line for each problem, where errors are expected."""
     for problem in problems:

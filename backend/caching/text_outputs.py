@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from backend.caching.files import write_clip_cache, write_llm_cache
 from backend.caching.progress import Progress, ignore_progress
 from backend.config.dataset_models import DatasetFile
 from backend.dataset.cache_names import text_cache_name
-from backend.dataset.cached import text_problem
+from backend.dataset.cached import has_part, text_encoder_key, text_problem
 from backend.dataset.items import find_items, usable_items
 from backend.errors import Problem
 from backend.models.hunyuan_video.text_encoders import TextEncoder, encode_clip, encode_llm
@@ -47,9 +48,18 @@ def find_captions(dataset_file: DatasetFile) -> tuple[list[CaptionedItem], list[
     return captions, problems
 
 
-def without_cached(captions: Sequence[CaptionedItem], part: Part) -> list[CaptionedItem]:
-    """The captions whose file lacks this encoder's part, is damaged, or was made from another caption."""
-    return [item for item in captions if text_problem(item.text_path, caption=item.caption, parts=[part]) is not None]
+def without_cached(
+    captions: Sequence[CaptionedItem], part: Part, *, encoder: str | None = None
+) -> tuple[list[CaptionedItem], list[Problem]]:
+    """The captions whose file lacks this encoder's part, is damaged, or was made from another caption or by another
+    encoder; and, for files that are there, why they are made anew. encoder: as `encoder_name` tells it, None for any.
+    """
+    encoders = {} if encoder is None else {part: encoder}
+    faults = [
+        (item, text_problem(item.text_path, caption=item.caption, parts=[part], encoders=encoders)) for item in captions
+    ]
+    stale = [fault for item, fault in faults if fault is not None and has_part(item.text_path, part)]
+    return [item for item, fault in faults if fault is not None], stale
 
 
 def cache_llm_outputs(
@@ -57,10 +67,13 @@ def cache_llm_outputs(
     llm: TextEncoder,
     *,
     batch_size: int | None = None,
+    encoder: str | None = None,
     progress: Progress = ignore_progress,
 ) -> None:
-    """Encode captions with the language model and write its part of their files."""
-    _cache(captions, llm, encode=encode_llm, write=write_llm_cache, batch_size=batch_size, progress=progress)
+    """Encode captions with the language model and write its part of their files. encoder: what is kept of it there, as
+    `encoder_name` tells it."""
+    write = partial(write_llm_cache, origin=_origin("llm", encoder))
+    _cache(captions, llm, encode=encode_llm, write=write, batch_size=batch_size, progress=progress)
 
 
 def cache_clip_outputs(
@@ -68,10 +81,16 @@ def cache_clip_outputs(
     clip: TextEncoder,
     *,
     batch_size: int | None = None,
+    encoder: str | None = None,
     progress: Progress = ignore_progress,
 ) -> None:
-    """Encode captions with CLIP and write its part of their files."""
-    _cache(captions, clip, encode=encode_clip, write=write_clip_cache, batch_size=batch_size, progress=progress)
+    """Encode captions with CLIP and write its part of their files. encoder: as for `cache_llm_outputs`."""
+    write = partial(write_clip_cache, origin=_origin("clipL", encoder))
+    _cache(captions, clip, encode=encode_clip, write=write, batch_size=batch_size, progress=progress)
+
+
+def _origin(part: Part, encoder: str | None) -> dict[str, str]:
+    return {} if encoder is None else {text_encoder_key(part): encoder}
 
 
 def _cache(

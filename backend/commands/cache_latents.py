@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from itertools import islice
 
-from backend.caching.progress import print_problems, report_left_out, reported_outcome, shown_progress
+from backend.caching.progress import print_problems, print_stale, report_left_out, reported_outcome, shown_progress
 from backend.commands.required import check_encoders, required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
@@ -53,14 +53,16 @@ def run(configuration: Configuration, *, reporter: Reporter) -> None:
     import torch  # with diffusers it takes seconds to import
 
     from backend.caching.latents import cache_latents, find_latent_work
-    from backend.commands.encoders import load_autoencoder
+    from backend.commands.encoders import autoencoder_name, load_autoencoder
     from backend.models.devices import choose_device
 
     options = configuration.caching
     dataset_file = read_dataset_file(required_path(configuration.dataset.dataset_config, "dataset_config"))
     check_encoders(configuration, "vae")
-    work = find_latent_work(dataset_file, skip_existing=options.skip_existing)
+    encoder = autoencoder_name(configuration)
+    work = find_latent_work(dataset_file, skip_existing=options.skip_existing, encoder=encoder)
     print_problems((*dataset_file.warnings, *work.problems))
+    print_stale(work.stale)
     print(f"latents: {work.pending_count} to encode, {work.existing_count} there already", flush=True)
     unread: list[Problem] = []
     if work.pending_count:

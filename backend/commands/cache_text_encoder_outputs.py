@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from backend.caching.progress import print_problems, report_left_out, reported_outcome, shown_progress
+from backend.caching.progress import print_problems, print_stale, report_left_out, reported_outcome, shown_progress
 from backend.commands.required import check_encoders, required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
@@ -25,7 +25,11 @@ def main(arguments: list[str]) -> int:
 def run(configuration: Configuration, *, reporter: Reporter) -> None:
     """Cache what is missing, or everything: first with the language model, then with CLIP, one in memory at a time."""
     from backend.caching.text_outputs import cache_clip_outputs, cache_llm_outputs, find_captions, without_cached
-    from backend.commands.encoders import load_clip_l, load_llama  # with transformers it takes seconds to import
+    from backend.commands.encoders import (
+        load_clip_l,
+        load_llama,
+        text_encoder_name,
+    )  # with transformers it takes seconds to import
     from backend.models.devices import choose_device
 
     options = configuration.caching
@@ -35,11 +39,13 @@ def run(configuration: Configuration, *, reporter: Reporter) -> None:
     captions, problems = find_captions(dataset_file)
     print_problems((*dataset_file.warnings, *problems))
     for part, load, cache in (("llm", load_llama, cache_llm_outputs), ("clipL", load_clip_l, cache_clip_outputs)):
-        pending = without_cached(captions, part) if options.skip_existing else captions
+        name = text_encoder_name(configuration, part)
+        pending, stale = without_cached(captions, part, encoder=name) if options.skip_existing else (captions, [])
+        print_stale(stale)
         print(f"{part}: {len(pending)} captions to encode, {len(captions) - len(pending)} there already", flush=True)
         if pending:
             encoder = load(configuration, device=device)
             with shown_progress(part, total=len(pending), reporter=reporter) as progress:
-                cache(pending, encoder, batch_size=options.batch_size, progress=progress)
+                cache(pending, encoder, batch_size=options.batch_size, encoder=name, progress=progress)
             del encoder  # before the next one is loaded
     report_left_out(problems, cached_count=len(captions), reporter=reporter)

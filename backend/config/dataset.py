@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from backend.atomic_file import write_text
 from backend.config.dataset_models import DatasetFile, DatasetOptions, ImageDataset, VideoDataset, whole_latent_frames
+from backend.config.dataset_problems import DatasetProblem
 from backend.errors import DatasetError, Problem
 
 if sys.version_info >= (3, 11):
@@ -59,7 +61,7 @@ def parse_datasets(values: Mapping[str, Any]) -> DatasetFile:
     general, problems = _general_values(values)
     datasets: dict[int, Dataset] = {}
     for number, entry in enumerate(_entries(values, problems), start=1):
-        dataset = _parse_entry(entry, general, place=f"dataset {number}", problems=problems)
+        dataset = _parse_entry(entry, general, place=number, problems=problems)
         if dataset is not None:
             datasets[number] = dataset
     problems += _shared_cache_folders(datasets)
@@ -102,8 +104,8 @@ def _read_values(path: Path) -> Mapping[str, Any]:
 
 def _general_values(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """What [general] says for all datasets, and what is wrong with it and beside it."""
-    problems = [
-        _error(f"unknown key {key}", hint=_did_you_mean(key, ("general", "datasets")))
+    problems: list[Problem] = [
+        _error(f"unknown key {key}", hint=_did_you_mean(key, ("general", "datasets")), key=key)
         for key in values
         if key not in ("general", "datasets")
     ]
@@ -111,7 +113,7 @@ def _general_values(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Pro
     if not isinstance(general, Mapping):
         return {}, [*problems, _error("general must be a table")]
     shared = tuple(DatasetOptions.model_fields)
-    problems += [_unwanted_key(key, place="general", wanted=shared) for key in general if key not in shared]
+    problems += [_unwanted_key(key, place=0, wanted=shared) for key in general if key not in shared]
     return {key: value for key, value in general.items() if key in shared}, problems
 
 
@@ -123,10 +125,10 @@ def _entries(values: Mapping[str, Any], problems: list[Problem]) -> list[Any]:
     return []
 
 
-def _parse_entry(entry: Any, general: Mapping[str, Any], *, place: str, problems: list[Problem]) -> Dataset | None:
-    """The dataset of one entry, None if it cannot be had; what is wrong is added to problems."""
+def _parse_entry(entry: Any, general: Mapping[str, Any], *, place: int, problems: list[Problem]) -> Dataset | None:
+    """The dataset of one entry, None if it cannot be had; what is wrong is added to problems. place: its number."""
     if not isinstance(entry, Mapping):
-        problems.append(_error(f"{place}: a table is wanted, found {_shown(entry)}"))
+        problems.append(_error(f"a table is wanted, found {_shown(entry)}", place=place))
         return None
     model = _model_of(entry, place=place, problems=problems)
     if model is None:
@@ -144,19 +146,21 @@ def _parse_entry(entry: Any, general: Mapping[str, Any], *, place: str, problems
 
 
 def _model_of(
-    entry: Mapping[str, Any], *, place: str, problems: list[Problem]
+    entry: Mapping[str, Any], *, place: int, problems: list[Problem]
 ) -> type[ImageDataset] | type[VideoDataset] | None:
     """The kind of an entry by the folder or list that it names; None if it names none, or both kinds."""
     choices = ("image_directory", "image_jsonl_file", "video_directory", "video_jsonl_file")
     sources = [key for key in choices if entry.get(key) is not None]
     if not sources:
         typed = next((hint for key in entry if (hint := _did_you_mean(key, choices)) and key not in KEYS), "")
-        problems.append(_error(f"{place}: no pictures and no clips", hint=typed or f"add {' or '.join(choices)}"))
+        problems.append(_error("no pictures and no clips", hint=typed or f"add {' or '.join(choices)}", place=place))
         return None
     if len(sources) > 1:
-        problems.append(_error(f"{place}: {' and '.join(sources)} in one entry", hint="make one entry for each"))
+        message = f"{' and '.join(sources)} in one entry"
+        problems.append(_error(message, hint="make one entry for each", place=place, key=sources[1]))
     if sources[0].endswith("jsonl_file") and entry.get("cache_directory") is None:
-        problems.append(_error(f"{place}: {sources[0]} needs cache_directory", hint="name a folder for the caches"))
+        message = f"{sources[0]} needs cache_directory"
+        problems.append(_error(message, hint="name a folder for the caches", place=place, key="cache_directory"))
     models = {ImageDataset if source.startswith("image") else VideoDataset for source in sources}
     return models.pop() if len(models) == 1 else None
 
@@ -167,25 +171,30 @@ KEYS = (*ImageDataset.model_fields, *VideoDataset.model_fields)
 # -- problems
 
 
-def _error(message: str, *, hint: str = "") -> Problem:
-    return Problem(message, hint, "dataset_config")
+def _error(message: str, *, hint: str = "", place: int | None = None, key: str = "") -> DatasetProblem:
+    return DatasetProblem(f"{_prefix(place)}{message}", hint, "dataset_config", dataset=place, key=key)
 
 
-def _warning(message: str, *, hint: str = "") -> Problem:
-    return Problem(message, hint, "dataset_config", "warning")
+def _warning(message: str, *, hint: str = "", place: int, key: str) -> DatasetProblem:
+    return DatasetProblem(f"{_prefix(place)}{message}", hint, "dataset_config", "warning", dataset=place, key=key)
+
+
+def _prefix(place: int | None) -> str:
+    return "" if place is None else "general: " if place == 0 else f"dataset {place}: "
 
 
 def _at(path: Path, problems: Iterable[Problem]) -> list[Problem]:
-    return [Problem(f"{path}: {each.message}", each.hint, each.option, each.severity) for each in problems]
+    return [replace(each, message=f"{path}: {each.message}") for each in problems]
 
 
-def _unwanted_key(key: str, *, place: str, wanted: tuple[str, ...]) -> Problem:
+def _unwanted_key(key: str, *, place: int, wanted: tuple[str, ...]) -> DatasetProblem:
+    """place: the number of a dataset, 0 for [general]."""
     if key in OTHER_ARCHITECTURE_KEYS:
-        return _warning(f"{place}: {key} is for other models than HunyuanVideo and is ignored")
+        return _warning(f"{key} is for other models than HunyuanVideo and is ignored", place=place, key=key)
     if key in KEYS:
-        where = "a [[datasets]] entry" if place == "general" else "a dataset of the other kind"
-        return _error(f"{place}: {key} belongs in {where}")
-    return _error(f"{place}: unknown key {key}", hint=_did_you_mean(key, wanted))
+        where = "a dataset of the other kind" if place else "a [[datasets]] entry"
+        return _error(f"{key} belongs in {where}", place=place, key=key)
+    return _error(f"unknown key {key}", hint=_did_you_mean(key, wanted), place=place, key=key)
 
 
 def _did_you_mean(key: str, choices: Iterable[str]) -> str:
@@ -194,13 +203,13 @@ def _did_you_mean(key: str, choices: Iterable[str]) -> str:
 
 
 def _value_problems(
-    error: ValidationError, own: Mapping[str, Any], general: Mapping[str, Any], *, place: str
+    error: ValidationError, own: Mapping[str, Any], general: Mapping[str, Any], *, place: int
 ) -> list[Problem]:
-    problems = []
+    problems: list[Problem] = []
     for details in error.errors():
         key = str(details["loc"][0])
-        where, value = (place, own[key]) if key in own else ("general", general[key])
-        problems.append(_error(f"{where}: {key} = {_shown(value)}, but {_wanted(details)}"))
+        where, value = (place, own[key]) if key in own else (0, general[key])
+        problems.append(_error(f"{key} = {_shown(value)}, but {_wanted(details)}", place=where, key=key))
     return problems
 
 
@@ -232,14 +241,20 @@ def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _doubtful_values(dataset: Dataset, *, place: str) -> list[Problem]:
-    problems = []
+def _doubtful_values(dataset: Dataset, *, place: int) -> list[Problem]:
+    problems: list[Problem] = []
     if dataset.bucket_no_upscale and not dataset.enable_bucket:
-        problems.append(_warning(f"{place}: bucket_no_upscale does nothing without enable_bucket"))
+        message = "bucket_no_upscale does nothing without enable_bucket"
+        problems.append(_warning(message, place=place, key="bucket_no_upscale"))
     if isinstance(dataset, VideoDataset) and dataset.frame_extraction != "full":
         cut = {count: whole_latent_frames(count) for count in dataset.target_frames}
         problems += [
-            _warning(f"{place}: target_frames {count} is cut to {length}", hint="HunyuanVideo takes 4k + 1 frames")
+            _warning(
+                f"target_frames {count} is cut to {length}",
+                hint="HunyuanVideo takes 4k + 1 frames",
+                place=place,
+                key="target_frames",
+            )
             for count, length in cut.items()
             if count != length
         ]
@@ -249,14 +264,16 @@ def _doubtful_values(dataset: Dataset, *, place: str) -> list[Problem]:
 def _shared_cache_folders(datasets: Mapping[int, Dataset]) -> list[Problem]:
     """Two datasets in one cache folder would train on, and delete, each other's caches."""
     first: dict[str, int] = {}
-    problems = []
+    problems: list[Problem] = []
     for number, dataset in datasets.items():
-        folder = os.path.normcase(dataset.cache_folder.resolve())
+        folder = os.path.normcase(os.path.realpath(dataset.cache_folder))
         if folder in first:
             problems.append(
                 _error(
-                    f"dataset {number}: cache_directory {dataset.cache_folder} is that of dataset {first[folder]} too",
+                    f"cache_directory {dataset.cache_folder} is that of dataset {first[folder]} too",
                     hint="give each dataset a cache_directory of its own",
+                    place=number,
+                    key="cache_directory",
                 )
             )
         first.setdefault(folder, number)
@@ -271,10 +288,18 @@ def _as_table(dataset: Dataset) -> tomlkit.items.Table:
     fields = type(dataset).model_fields
     sources_first = sorted(fields, key=lambda name: not name.endswith(("_directory", "_file")))
     for name in sources_first:
-        value = _as_toml(getattr(dataset, name))
+        value = getattr(dataset, name)
         if value is not None:
-            table.append(name, tomlkit.item(value).comment(fields[name].description))
+            table.append(name, as_toml_item(name, value))
     return table
+
+
+def as_toml_item(key: str, value: Any) -> Any:
+    """A value for tomlkit, with what the key means as its comment; a path may be given as text."""
+    if isinstance(value, str) and value.strip() and key.endswith(("_directory", "_file")):
+        value = Path(value)
+    model = ImageDataset if key in ImageDataset.model_fields else VideoDataset
+    return tomlkit.item(_as_toml(value)).comment(model.model_fields[key].description)
 
 
 def _as_toml(value: Any) -> Any:

@@ -33,7 +33,7 @@ def bucket_for(size: Size, dataset: DatasetOptions) -> Size:
     allowed_width, allowed_height = dataset.resolution
     if dataset.bucket_no_upscale and width * height <= allowed_width * allowed_height:
         return _round_down(width), _round_down(height)
-    return min(bucket_sizes(dataset.resolution), key=lambda bucket: abs(bucket[0] / bucket[1] - width / height))
+    return _nearest(size, dataset.resolution)
 
 
 @lru_cache
@@ -60,6 +60,12 @@ def resize_plan(size: Size, bucket: Size) -> ResizePlan:
         resized=(width, height),
         offset=((width - bucket[0]) // 2, (height - bucket[1]) // 2),
     )
+
+
+@lru_cache(maxsize=10_000)  # thousands of pictures have few sizes
+def _nearest(size: Size, resolution: Size) -> Size:
+    ratio = size[0] / size[1]
+    return min(bucket_sizes(resolution), key=lambda bucket: abs(bucket[0] / bucket[1] - ratio))
 
 
 def _round_down(side: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,7 @@ from backend.dataset.windows import FrameWindow
 
 LATENT_ENDING = "_hv.safetensors"
 TEXT_ENDING = "_hv_te.safetensors"
+MOST_BYTES = 255
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,15 @@ def text_cache_name(stem: str) -> str:
     return f"{stem}{TEXT_ENDING}"
 
 
+def is_too_long(name: str) -> bool:
+    """Whether no file system in use takes a file name like this."""
+    return len(os.fsencode(name)) > MOST_BYTES
+
+
 def parse_latent_cache_name(name: str, kind: Literal["image", "video"]) -> LatentCacheName | None:
     """What the file name says, None if it is not that of a latent cache of this kind."""
+    if not name.endswith(LATENT_ENDING):  # quicker than the pattern, of whose files half are texts
+        return None
     match = (_IMAGE_NAME if kind == "image" else _VIDEO_NAME).fullmatch(name)
     if match is None:
         return None

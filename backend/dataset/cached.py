@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,10 +13,11 @@ from typing import Literal
 from backend.config.dataset import Dataset
 from backend.config.dataset_models import Size
 from backend.dataset.buckets import bucket_for, bucket_sizes
+from backend.dataset.cache_header import CacheHeader, HeaderOf, read_cache_header
 from backend.dataset.cache_names import LatentCacheName, parse_latent_cache_name, text_cache_name
+from backend.dataset.origin import Origin
 from backend.dataset.windows import FrameWindow
-from backend.errors import ModelFileError, Problem
-from backend.plan.weights_header import TensorHeader, read_header
+from backend.errors import Problem
 
 LATENT_CHANNELS = 16
 CACHE_AGAIN = "cache again"
@@ -43,19 +45,25 @@ class CachedItem:
     frame_count: int | None
 
 
-def find_cached_items(dataset: Dataset) -> tuple[list[CachedItem], list[Problem]]:
+def find_cached_items(
+    dataset: Dataset, *, header_of: HeaderOf = read_cache_header
+) -> tuple[list[CachedItem], list[Problem]]:
     """Every item that can be trained on, by stem and window, and a warning for each cache that cannot be used.
 
     The media need not be there. An error among the problems says that there is nothing to train on.
     """
     folder = dataset.cache_folder
     latents = _without_replaced(latent_files(dataset), dataset)
-    text_problems = {stem: text_problem(folder / text_cache_name(stem)) for stem in {name.stem for _, name in latents}}
+    text_problems = {
+        stem: text_problem(path := folder / text_cache_name(stem), header=header_of(path))
+        for stem in {name.stem for _, name in latents}
+    }
     items, problems = [], []
     for path, name in latents:
         bucket = _trained_bucket(name, dataset)
         frame_count = name.window.count if name.window else None
-        problem = latent_problem(path, bucket=bucket, frame_count=frame_count) or text_problems[name.stem]
+        problem = latent_problem(path, bucket=bucket, frame_count=frame_count, header=header_of(path))
+        problem = problem or text_problems[name.stem]
         if problem is None:
             items.append(CachedItem(name.stem, path, folder / text_cache_name(name.stem), bucket, frame_count))
         elif problem not in problems:  # windows of a clip share its text cache
@@ -71,51 +79,84 @@ def latent_files(dataset: Dataset) -> list[tuple[Path, LatentCacheName]]:
     folder = dataset.cache_folder
     if not folder.is_dir():
         return []
-    parsed = ((path, parse_latent_cache_name(path.name, dataset.kind)) for path in folder.iterdir())
-    return sorted(((path, name) for path, name in parsed if name is not None), key=_order)
+    parsed = ((file, parse_latent_cache_name(file, dataset.kind)) for file in os.listdir(folder))  # noqa: PTH208
+    return sorted(((folder / file, name) for file, name in parsed if name is not None), key=_order)
 
 
-def latent_problem(path: Path, *, bucket: Size, frame_count: int | None) -> Problem | None:
-    """Why a latent cache cannot be used, None if it can. Only its header is read.
+def latent_problem(
+    path: Path,
+    *,
+    bucket: Size,
+    frame_count: int | None,
+    origin: Origin | None = None,
+    header: CacheHeader | None = None,
+) -> Problem | None:
+    """Why a latent cache cannot be used, None if it can. Only its header is read, if it is not given.
 
-    bucket: (width, height) in pixels. frame_count: in pixels, None for a picture.
+    bucket: (width, height) in pixels. frame_count: in pixels, None for a picture. origin: what it must have been made
+    from, None if that is not known. A cache that does not tell fits any.
     """
-    tensors, _, problem = _header(path)
-    if problem is not None:
-        return problem
-    shapes = [tensor.shape for key, tensor in tensors.items() if _LATENTS_KEY.fullmatch(key)]
+    header = header or read_cache_header(path)
+    if header.fault:
+        return _problem(header.fault, CACHE_AGAIN)
+    shapes = [shape for key, shape in header.shapes.items() if _LATENTS_KEY.fullmatch(key)]
     if len(shapes) != 1:
         return _problem(f"{path}: {len(shapes)} tensors of latents, but one is wanted", CACHE_LATENTS_AGAIN)
     wanted = (LATENT_CHANNELS, ((frame_count or 1) - 1) // 4 + 1, bucket[1] // 8, bucket[0] // 8)
-    if shapes[0] == wanted:
-        return None
-    return _problem(
-        f"{path}: latents of shape {list(shapes[0])}, but {bucket[0]}x{bucket[1]} pixels need {list(wanted)}",
-        CACHE_LATENTS_AGAIN,
-    )
+    if shapes[0] != wanted:
+        return _problem(
+            f"{path}: latents of shape {list(shapes[0])}, but {bucket[0]}x{bucket[1]} pixels need {list(wanted)}",
+            CACHE_LATENTS_AGAIN,
+        )
+    if origin is not None and (fault := origin.fault(header.metadata)):
+        return _problem(f"{path}: {fault}", CACHE_LATENTS_AGAIN)
+    return None
 
 
 def text_problem(
-    path: Path, *, caption: str | None = None, parts: Collection[str] = tuple(TEXT_PARTS)
+    path: Path,
+    *,
+    caption: str | None = None,
+    parts: Collection[str] = tuple(TEXT_PARTS),
+    encoders: Mapping[str, str] | None = None,
+    header: CacheHeader | None = None,
 ) -> Problem | None:
-    """Why these parts of a text cache cannot be used, None if they can. Only its header is read.
+    """Why these parts of a text cache cannot be used, None if they can. Only its header is read, if it is not given.
 
-    caption: what they must have been made from, None if that is not known. A cache that does not tell fits any.
+    caption: what they must have been made from, None if that is not known. encoders: by part, the encoder that must
+    have made it, as `encoder_name` tells it. A cache that does not tell fits any.
     """
-    if not path.is_file():
+    header = header or read_cache_header(path)
+    if header.is_missing:
         return _problem(f"{path}: no such text cache", CACHE_TEXTS_AGAIN)
-    tensors, metadata, problem = _header(path)
-    if problem is not None:
-        return problem
-    found = Counter(map(tensor_name, tensors))
+    if header.fault:
+        return _problem(header.fault, CACHE_AGAIN)
+    found = Counter(map(tensor_name, header.shapes))
     wanted = [name for part in parts for name in TEXT_PARTS[part]]
     if missing := [name for name in wanted if found[name] == 0]:
         return _problem(f"{path}: without {', '.join(missing)}", CACHE_TEXTS_AGAIN)
     if twice := [name for name in wanted if found[name] > 1]:
         return _problem(f"{path}: {', '.join(twice)} in more than one dtype", CACHE_TEXTS_AGAIN)
-    if caption is not None and metadata.get("caption1", caption).strip() != caption.strip():
+    if caption is not None and header.metadata.get("caption1", caption).strip() != caption.strip():
         return _problem(f"{path}: caption changed since it was cached", CACHE_TEXTS_AGAIN)
+    for part in parts:
+        now = (encoders or {}).get(part)
+        if now is not None and header.metadata.get(text_encoder_key(part), now) != now:
+            return _problem(f"{path}: {part} was made by another text encoder", CACHE_TEXTS_AGAIN)
     return None
+
+
+def has_part(path: Path, part: str) -> bool:
+    """Whether a text cache is there that holds this encoder's part, whatever it was made from, or is damaged."""
+    header = read_cache_header(path)
+    if header.fault:
+        return not header.is_missing
+    return not {*TEXT_PARTS[part]}.isdisjoint(map(tensor_name, header.shapes))
+
+
+def text_encoder_key(part: str) -> str:
+    """The name under which a text cache's metadata keeps the encoder that made a part."""
+    return f"encoder_{part}"
 
 
 def tensor_name(key: str) -> str:
@@ -159,16 +200,6 @@ def _unasked_buckets(items: Iterable[CachedItem], dataset: Dataset) -> list[Prob
     message = f"{dataset.cache_folder}: clips are cached in buckets, but enable_bucket is off"
     hint = f"set enable_bucket = true, or cache the latents again to have all at {width}x{height}"
     return [_problem(message, hint)]
-
-
-def _header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, str], Problem | None]:
-    """Tensors and metadata of a cache, or what is wrong with the file."""
-    try:
-        return *read_header(path), None
-    except ModelFileError as error:
-        return {}, {}, _problem(error.problems[0].message, CACHE_AGAIN)
-    except OSError as error:
-        return {}, {}, _problem(f"{path}: cannot be read: {error.strerror}", CACHE_AGAIN)
 
 
 def _problem(message: str, hint: str, severity: Literal["error", "warning"] = "warning") -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,24 +18,60 @@ from backend.errors import DatasetError, Problem
 class MediaItem:
     """A picture or a clip. path is a folder where pictures in it are the frames of a clip.
 
-    stem: the file name without its last ending; the name of the caches. caption: None if there is none.
-    caption_path: where the caption is or would be written; None if it stands in a JSONL file.
+    stem: the file name without its last ending; the name of the caches. caption: None if there is none, or none that
+    can be read; caption_fault then says why. caption_path: where the caption is or would be written; if it stands in a
+    JSONL file, that file, and list_line the number of its line, from 1.
     """
 
     path: Path
     kind: Literal["image", "video"]
     stem: str
     caption: str | None
-    caption_path: Path | None
+    caption_path: Path
+    caption_fault: str = ""
+    list_line: int | None = None
 
 
-def find_items(dataset: ImageDataset | VideoDataset) -> list[MediaItem]:
+def caption_in_list(text: str, line: int) -> str | None:
+    """The caption on a line, from 1, of a JSONL file with this text; None if there is none."""
+    try:
+        return json.loads(text.split("\n")[line - 1])["caption"].strip()
+    except (IndexError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def list_with_caption(text: str, line: int, caption: str) -> str:
+    """The text of a JSONL file with another caption on a line; the other lines stay as they are."""
+    lines = text.split("\n")
+    lines[line - 1] = json.dumps({**json.loads(lines[line - 1]), "caption": caption}, ensure_ascii=False)
+    return "\n".join(lines)
+
+
+def read_caption(path: Path) -> tuple[str | None, str]:
+    """The caption in a file, and what is wrong with the file; None where there is none, or none that can be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig").strip(), ""  # a byte order mark is no part of a caption
+    except FileNotFoundError:
+        return None, ""
+    except UnicodeDecodeError:
+        return None, "the caption is not UTF-8"
+    except OSError as error:
+        return None, f"the caption cannot be read: {error.strerror}"
+
+
+CaptionOf = Callable[[Path], tuple[str | None, str]]
+"""Where captions come from: `read_caption`, or an index that remembers them."""
+
+
+def find_items(dataset: ImageDataset | VideoDataset, *, caption_of: CaptionOf = read_caption) -> list[MediaItem]:
     """Every picture or clip of the dataset, captioned or not: a folder's by name, a JSONL file's in its order.
 
-    Raises DatasetError if the folder or list is missing, and for all captions and lines that cannot be read.
+    Raises DatasetError if the folder or list is missing, and for all lines of a list that cannot be read.
     """
+    if not dataset.jsonl_file:
+        return _folder_items(dataset, caption_of)
     problems: list[Problem] = []
-    items = _listed_items(dataset, problems) if dataset.jsonl_file else _folder_items(dataset, problems)
+    items = _listed_items(dataset, problems)
     if problems:
         raise DatasetError.of(problems)
     return items
@@ -52,13 +88,15 @@ def has_media(dataset: ImageDataset | VideoDataset) -> bool:
 def usable_items(items: Iterable[MediaItem]) -> tuple[list[MediaItem], list[Problem]]:
     """The items that can be trained on, by stem, and a warning for each that is left out.
 
-    Left out are those without a caption, and those with the stem of another, as they would share its caches.
+    Left out are those without a readable caption, and those with the stem of another, as they would share its caches.
     """
     first: dict[str, MediaItem] = {}
     problems = []
     for item in sorted(items, key=lambda item: (item.stem, str(item.path))):
         name = os.path.normcase(item.stem)
-        if item.caption is None:
+        if item.caption_fault:
+            problems.append(_left_out(item, item.caption_fault, f"mend {item.caption_path}"))
+        elif item.caption is None:
             problems.append(_left_out(item, "no caption", f"write one to {item.caption_path}"))
         elif name in first:
             problems.append(_left_out(item, f"the same name as {first[name].path.name}", "rename one of them"))
@@ -71,29 +109,17 @@ def _left_out(item: MediaItem, reason: str, hint: str) -> Problem:
     return Problem(f"{item.path}: {reason}, so it is not trained on", hint, "dataset_config", "warning")
 
 
-def _folder_items(dataset: ImageDataset | VideoDataset, problems: list[Problem]) -> list[MediaItem]:
+def _folder_items(dataset: ImageDataset | VideoDataset, caption_of: CaptionOf) -> list[MediaItem]:
     items = []
     for path in files_of(dataset.media_directory, _extensions(dataset)):
         caption_path = path.with_name(path.stem + dataset.caption_extension)
-        caption = _read_caption(caption_path, problems)
-        items.append(MediaItem(path, dataset.kind, path.stem, caption, caption_path))
+        caption, fault = caption_of(caption_path)
+        items.append(MediaItem(path, dataset.kind, path.stem, caption, caption_path, fault))
     return items
 
 
 def _extensions(dataset: ImageDataset | VideoDataset) -> tuple[str, ...]:
     return IMAGE_EXTENSIONS if dataset.kind == "image" else VIDEO_EXTENSIONS
-
-
-def _read_caption(path: Path, problems: list[Problem]) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8-sig").strip()  # a byte order mark is no part of a caption
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        problems.append(_problem(f"{path}: the caption is not UTF-8", "save it as UTF-8"))
-    except OSError as error:
-        problems.append(_problem(f"{path}: the caption cannot be read: {error.strerror}", ""))
-    return None
 
 
 def _listed_items(dataset: ImageDataset | VideoDataset, problems: list[Problem]) -> list[MediaItem]:
@@ -106,14 +132,14 @@ def _listed_items(dataset: ImageDataset | VideoDataset, problems: list[Problem])
     for number, line in enumerate(lines, start=1):
         try:
             if line.strip():
-                items.append(_listed_item(line, dataset.kind))
+                items.append(_listed_item(line, dataset.kind, place=(dataset.jsonl_file, number)))
         except ValueError as error:
             problems.append(_problem(f"{dataset.jsonl_file}: line {number}: {error}", ""))
     return items
 
 
-def _listed_item(line: str, kind: Literal["image", "video"]) -> MediaItem:
-    """The item of one line; its path counts from the current directory. Raises ValueError."""
+def _listed_item(line: str, kind: Literal["image", "video"], *, place: tuple[Path, int]) -> MediaItem:
+    """The item of one line; its path counts from the current directory. place: of the line. Raises ValueError."""
     entry = json.loads(line)
     key = f"{kind}_path"
     if not isinstance(entry, dict) or not isinstance(entry.get(key), str) or not isinstance(entry.get("caption"), str):
@@ -121,7 +147,7 @@ def _listed_item(line: str, kind: Literal["image", "video"]) -> MediaItem:
     path = Path(entry[key])
     if not path.exists():
         raise ValueError(f"{path} does not exist")
-    return MediaItem(path, kind, path.stem, entry["caption"].strip(), None)
+    return MediaItem(path, kind, path.stem, entry["caption"].strip(), place[0], list_line=place[1])
 
 
 def _problem(message: str, hint: str) -> Problem:

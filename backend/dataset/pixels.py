@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
 from backend.config.dataset_models import Size
 from backend.dataset.buckets import resize_plan
-from backend.dataset.media_files import IMAGE_EXTENSIONS, files_of, quarter_turns, unreadable
+from backend.dataset.clip_decoding import SHORT_WAY, decoded_frames
+from backend.dataset.media_files import IMAGE_EXTENSIONS, files_of, unreadable
 from backend.dataset.windows import FrameWindow, kept_indices
 from backend.errors import DatasetError
 
@@ -28,20 +28,25 @@ def read_image(path: Path) -> np.ndarray:
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255, not scale them
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            return np.ascontiguousarray(np.asarray(_as_rgb(upright))[:, :, :3])
+            return np.ascontiguousarray(np.asarray(as_rgb(upright))[:, :, :3])
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise unreadable(path, "picture", error) from error
 
 
-def read_frames(path: Path, *, source_fps: float | None = None, stop: int | None = None) -> Iterator[np.ndarray]:
+def read_frames(
+    path: Path, *, source_fps: float | None = None, start: int = 0, stop: int | None = None
+) -> Iterator[np.ndarray]:
     """The used frames of a clip, or of a folder of pictures, one after another: (H, W, 3) uint8, RGB, upright.
 
-    Decoding ends after `stop` frames. Raises DatasetError if it is no clip.
+    start, stop: count used frames; what lies before and behind is not decoded where the file allows that. Raises
+    DatasetError if it is no clip.
     """
-    frames = map(read_image, files_of(path, IMAGE_EXTENSIONS)) if path.is_dir() else _decode(path, source_fps)
-    if path.is_dir() and source_fps is not None:
-        frames = _only(frames, kept_indices(source_fps))
-    return islice(frames, stop)
+    indices = islice(kept_indices(source_fps), start, stop)
+    first = next(indices, None)
+    if first is None:
+        return
+    numbered = _numbered_pictures(path, first) if path.is_dir() else decoded_frames(path, start=first)
+    yield from _only(numbered, first, indices)
 
 
 def read_windows(
@@ -49,27 +54,12 @@ def read_windows(
 ) -> Iterator[tuple[FrameWindow, np.ndarray]]:
     """Each window once with its frames (F, H, W, 3) uint8 at the bucket's size, in the order in which they end.
 
-    The clip is decoded once; only frames of windows that have begun and not ended are held. Raises DatasetError if
-    the clip ends before its windows do.
+    Windows that overlap or lie near each other are decoded in one pass, and what lies between others is passed over;
+    only frames of windows that have begun and not ended are held. Raises DatasetError if the clip ends before its
+    windows do.
     """
-    waiting = sorted(set(windows), reverse=True)
-    stop = max((window.start + window.count for window in waiting), default=0)
-    begun: list[tuple[FrameWindow, list[np.ndarray]]] = []
-    for index, frame in enumerate(read_frames(path, source_fps=source_fps, stop=stop)):
-        while waiting and waiting[-1].start == index:
-            begun.append((waiting.pop(), []))
-        if begun:
-            fitted = fit_to_bucket(frame, bucket)
-            for _, held in begun:
-                held.append(fitted)
-        yield from ((window, np.stack(held)) for window, held in begun if len(held) == window.count)
-        begun = [(window, held) for window, held in begun if len(held) < window.count]
-    if begun or waiting:
-        raise DatasetError(
-            f"{path}: ends before frame {stop}",
-            hint="the clip is damaged; replace or remove it",
-            option="dataset_config",
-        )
+    for run in _runs(windows):
+        yield from _read_run(path, run, bucket=bucket, source_fps=source_fps)
 
 
 def fit_to_bucket(pixels: np.ndarray, bucket: Size) -> np.ndarray:
@@ -88,24 +78,61 @@ def fit_to_bucket(pixels: np.ndarray, bucket: Size) -> np.ndarray:
     return np.ascontiguousarray(pixels[y : y + bucket[1], x : x + bucket[0]])
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image) -> Image.Image:
+    """A picture of any mode as RGB or RGBA."""
     return image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
 
 
-def _decode(path: Path, source_fps: float | None) -> Iterator[np.ndarray]:
-    try:
-        with av.open(path) as container:
-            container.streams.video[0].thread_type = "AUTO"
-            for frame in _only(container.decode(video=0), kept_indices(source_fps)):
-                yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns(frame)))
-    except (av.FFmpegError, IndexError) as error:
-        raise unreadable(path, "clip", error) from error
+def _runs(windows: Iterable[FrameWindow]) -> Iterator[list[FrameWindow]]:
+    """The windows by their beginning, parted where more than SHORT_WAY frames lie between."""
+    run: list[FrameWindow] = []
+    end = 0
+    for window in sorted(set(windows)):
+        if run and window.start > end + SHORT_WAY:
+            yield run
+            run = []
+        run.append(window)
+        end = max(end, window.start + window.count)
+    if run:
+        yield run
 
 
-def _only(frames: Iterable, indices: Iterator[int]) -> Iterator:
-    """The frames at these ascending indices."""
-    wanted = next(indices)
-    for index, frame in enumerate(frames):
-        if index == wanted:
+def _read_run(
+    path: Path, run: list[FrameWindow], *, bucket: Size, source_fps: float | None
+) -> Iterator[tuple[FrameWindow, np.ndarray]]:
+    """Each window of a run with its frames, in the order in which they end."""
+    waiting = run[::-1]
+    first, stop = run[0].start, max(window.start + window.count for window in run)
+    begun: list[tuple[FrameWindow, list[np.ndarray]]] = []
+    frames = read_frames(path, source_fps=source_fps, start=first, stop=stop)
+    for index, frame in enumerate(frames, start=first):
+        while waiting and waiting[-1].start == index:
+            begun.append((waiting.pop(), []))
+        if begun:
+            fitted = fit_to_bucket(frame, bucket)
+            for _, held in begun:
+                held.append(fitted)
+        yield from ((window, np.stack(held)) for window, held in begun if len(held) == window.count)
+        begun = [(window, held) for window, held in begun if len(held) < window.count]
+    if begun or waiting:
+        raise DatasetError(
+            f"{path}: ends before frame {stop}",
+            hint="the clip is damaged; replace or remove it",
+            option="dataset_config",
+        )
+
+
+def _numbered_pictures(folder: Path, start: int) -> Iterator[tuple[int, np.ndarray]]:
+    pictures = files_of(folder, IMAGE_EXTENSIONS)[start:]
+    return enumerate(map(read_image, pictures), start=start)
+
+
+def _only(numbered: Iterable[tuple[int, np.ndarray]], first: int, others: Iterator[int]) -> Iterator[np.ndarray]:
+    """The frames with these ascending numbers."""
+    wanted: int | None = first
+    for number, frame in numbered:
+        if number == wanted:
             yield frame
-            wanted = next(indices)
+            wanted = next(others, None)
+            if wanted is None:
+                return

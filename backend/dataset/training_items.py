@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from backend.config.dataset import Dataset
+from backend.dataset.cache_header import HeaderOf, read_cache_header
 from backend.dataset.cached import (
     CACHE_AGAIN,
     CachedItem,
@@ -18,6 +19,7 @@ from backend.dataset.cached import (
 )
 from backend.dataset.expected import ExpectedItem, expected_items
 from backend.dataset.items import has_media
+from backend.dataset.media_facts import FactsOf, read_facts
 from backend.errors import Problem
 
 
@@ -46,60 +48,86 @@ class TrainingItems:
         return [_warning(f"not cached, so not trained on: {_listed(names, len(self.expected))}", CACHE_AGAIN)]
 
 
-def find_training_items(datasets: Sequence[Dataset]) -> list[TrainingItems]:
+def find_training_items(
+    datasets: Sequence[Dataset], *, facts_of: FactsOf = read_facts, header_of: HeaderOf = read_cache_header
+) -> list[TrainingItems]:
     """The items of each dataset.
 
-    The media decide: a cache that belongs to none of them, or was made from another caption, is named and left out.
-    A dataset whose media are gone, all of them, is what is cached of it. Raises DatasetError as find_items does.
+    The media decide: a cache that belongs to none of them, or was made from another caption or file, is named and left
+    out. A dataset whose media are gone, all of them, is what is cached of it. Raises DatasetError as find_items does.
     """
     # While something is cached a missing folder is no mistake; else expected_items tells what is wrong with it.
-    cached = {index: found for index, dataset in enumerate(datasets) if (found := _caches_without_media(dataset))}
-    expected = {index: expected_items(dataset) for index, dataset in enumerate(datasets) if index not in cached}
+    found = ((index, caches_without_media(dataset, header_of)) for index, dataset in enumerate(datasets))
+    cached = {index: items for index, items in found if items}
+    expected = {
+        index: expected_items(dataset, facts_of=facts_of)
+        for index, dataset in enumerate(datasets)
+        if index not in cached
+    }
     wanted = {item.latent_path for items, _ in expected.values() for item in items}
     return [
-        cached[index] if index in cached else _of_media(dataset, *expected[index], wanted=wanted)
+        cached[index] if index in cached else _of_media(dataset, *expected[index], wanted=wanted, header_of=header_of)
         for index, dataset in enumerate(datasets)
     ]
 
 
-def _caches_without_media(dataset: Dataset) -> TrainingItems | None:
+def cache_faults(
+    expected: Iterable[ExpectedItem], *, encoder: str | None = None, header_of: HeaderOf = read_cache_header
+) -> dict[Path, Problem | None]:
+    """What is wrong with the items that cannot be trained on, by latent cache; None where a cache is not there yet.
+
+    encoder: the autoencoder that must have made the latents, as `encoder_name` tells it; None for any.
+    """
+
+    text_header_of = cache(header_of)  # shared by a clip's windows
+    faults: dict[Path, Problem | None] = {}
+    for item in expected:
+        latents, text = header_of(item.latent_path), text_header_of(item.text_path)
+        if latents.is_missing or text.is_missing:
+            faults[item.latent_path] = None
+            continue
+        fault = latent_problem(
+            item.latent_path,
+            bucket=item.bucket,
+            frame_count=item.frame_count,
+            origin=item.origin(encoder),
+            header=latents,
+        )
+        if fault := fault or text_problem(item.text_path, caption=item.media.caption, header=text):
+            faults[item.latent_path] = fault
+    return faults
+
+
+def caches_without_media(dataset: Dataset, header_of: HeaderOf = read_cache_header) -> TrainingItems | None:
     """Everything that is cached; None if media are there or nothing is cached."""
     if has_media(dataset):
         return None
-    items, problems = find_cached_items(dataset)
+    items, problems = find_cached_items(dataset, header_of=header_of)
     return TrainingItems(tuple(items), tuple(items), tuple(problems)) if items else None
 
 
 def _of_media(
-    dataset: Dataset, expected: Sequence[ExpectedItem], left_out: Iterable[Problem], *, wanted: Collection[Path]
+    dataset: Dataset,
+    expected: Sequence[ExpectedItem],
+    left_out: Iterable[Problem],
+    *,
+    wanted: Collection[Path],
+    header_of: HeaderOf,
 ) -> TrainingItems:
     """The caches of what the media give. wanted: latent caches of all datasets, as they may share a folder."""
-    faults = _faults(expected)
+    faults = cache_faults(expected, header_of=header_of)
     ready = [
         CachedItem(item.stem, item.latent_path, item.text_path, item.bucket, item.frame_count)
         for item in expected
         if item.latent_path not in faults
     ]
     unusable = dict.fromkeys(fault for fault in faults.values() if fault is not None)
-    problems = (*left_out, *unusable, *_foreign(dataset, wanted))
+    problems = (*left_out, *unusable, *foreign_caches(dataset, wanted))
     return TrainingItems(tuple(ready), tuple(expected), problems)
 
 
-def _faults(expected: Iterable[ExpectedItem]) -> dict[Path, Problem | None]:
-    """What is wrong with the items that cannot be trained on, by latent cache; None where a cache is not there yet."""
-    fault_of_text = cache(lambda path, caption: text_problem(path, caption=caption))  # shared by a clip's windows
-    faults: dict[Path, Problem | None] = {}
-    for item in expected:
-        if not (item.latent_path.is_file() and item.text_path.is_file()):
-            faults[item.latent_path] = None
-            continue
-        fault = latent_problem(item.latent_path, bucket=item.bucket, frame_count=item.frame_count)
-        if fault := fault or fault_of_text(item.text_path, item.media.caption):
-            faults[item.latent_path] = fault
-    return faults
-
-
-def _foreign(dataset: Dataset, wanted: Collection[Path]) -> list[Problem]:
+def foreign_caches(dataset: Dataset, wanted: Collection[Path]) -> list[Problem]:
+    """A warning if the cache folder holds latents that none of the wanted items has."""
     present = [path for path, _ in latent_files(dataset)]
     foreign = [path.name for path in present if path not in wanted]
     if not foreign:

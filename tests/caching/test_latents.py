@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from backend.caching.files import read_latents
 from backend.caching.latents import cache_latents, find_latent_work
 from backend.config.dataset import read_dataset_file
 from backend.dataset.cached import find_cached_items
+from backend.dataset.training_items import find_training_items
+from backend.errors import StoppedByUser
 from backend.models.hunyuan_video.vae import load_vae
 from tests.caching.small_dataset import write_dataset
+from tests.dataset.media import write_text
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -149,3 +154,87 @@ def test_pixels_go_through_the_bucket_into_the_encoder(config, vae):
         white = vae.encode(torch.ones(1, 3, 1, 48, 64)).latent_dist
     found = read_latents(config.parent / "cache_images" / "wide_0090x0060_hv.safetensors")
     assert ((found - white.mean[0]) / white.std[0]).abs().mean() < 1  # a normal draw is 0.8 on average
+
+
+def stale_messages(config: Path, **options) -> list[str]:
+    work = find_latent_work(read_dataset_file(config), skip_existing=True, **options)
+    assert work.pending_count == len(work.stale)
+    return [problem.message.removeprefix(f"{config.parent}/") for problem in work.stale]
+
+
+def test_a_replaced_picture_is_noticed_named_and_cached_anew(config, vae):
+    cache_latents(work_of(config), vae)
+    picture = config.parent / "media" / "tall.png"
+    Image.new("RGB", (60, 90), "red").save(picture)
+    assert stale_messages(config) == [
+        "cache_images/tall_0060x0090_hv.safetensors: tall.png was replaced since it was cached"
+    ]
+    cache_latents(work_of(config), vae)
+    assert stale_messages(config) == []
+
+
+def test_a_picture_that_was_only_touched_or_copied_back_is_the_same(config, vae):
+    cache_latents(work_of(config), vae)
+    for path in (config.parent / "media").iterdir():
+        os.utime(path, (1, 1))
+    assert work_of(config).pending_count == 0
+
+
+def test_another_frame_rate_makes_all_windows_stale(config, vae):
+    cache_latents(work_of(config), vae)
+    config.write_text(config.read_text() + "source_fps = 30.0\n")
+    messages = stale_messages(config)
+    assert len(messages) == 8  # of 9 frames 8 are used
+    assert messages[0].endswith("cached with source_fps none, the dataset has 30")
+
+
+def test_another_autoencoder_makes_its_latents_stale_and_an_unknown_one_fits_any(config, vae):
+    cache_latents(find_latent_work(read_dataset_file(config), skip_existing=True, encoder="first"), vae)
+    assert len(stale_messages(config, encoder="second")) == 12
+    assert stale_messages(config, encoder="first") == stale_messages(config) == []
+
+
+def test_caches_without_an_origin_as_musubi_tuner_writes_them_are_used(config, vae):
+    cache_latents(work_of(config), vae)
+    for path in config.parent.glob("cache_*/*_hv.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            kept = {name: file.metadata()[name] for name in ("architecture", "width", "height", "format_version")}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        save_file(tensors, path, kept)
+    assert stale_messages(config, encoder="any") == []
+
+
+def test_a_stale_cache_is_not_trained_on_and_named(config, vae):
+    cache_latents(work_of(config), vae)
+    dataset = read_dataset_file(config).datasets[0]
+    for name in ("tall", "wide"):
+        write_text(config.parent / "cache_images" / f"{name}_hv_te.safetensors")
+    assert len(find_training_items([dataset])[0].ready) == 2
+    Image.new("RGB", (60, 90), "red").save(config.parent / "media" / "tall.png")
+    (found,) = find_training_items([dataset])
+    assert [item.stem for item in found.ready] == ["wide"]
+    assert "tall.png was replaced since it was cached" in found.problems[0].message
+
+
+def test_two_files_of_one_name_in_a_shared_cache_folder_do_not_pass_for_each_other(config, vae, tmp_path):
+    cache_latents(work_of(config), vae)
+    other = write_dataset(tmp_path / "other")
+    Image.new("RGB", (60, 90), "red").save(other.parent / "media" / "tall.png")
+    text = other.read_text().replace(f"{other.parent}/cache_", f"{config.parent}/cache_")
+    other.write_text(text)
+    assert [message.split(": ")[1] for message in stale_messages(other)] == [
+        "tall.png was replaced since it was cached"
+    ]
+
+
+def test_a_caching_that_was_stopped_goes_on_where_it_was(config, vae):
+    def stop(done: int, _total: int, _text: str) -> None:
+        if done == 5:
+            raise StoppedByUser("enough")
+
+    with pytest.raises(StoppedByUser):
+        cache_latents(work_of(config), vae, batch_size=1, workers=2, progress=stop)
+    work = work_of(config)
+    assert (work.existing_count, work.pending_count, work.stale) == (5, 7, ())
+    cache_latents(work, vae)
+    assert work_of(config).pending_count == 0

@@ -19,6 +19,10 @@ from tests.models.tiny_text_models import write_clip_folder, write_llama_folder
 ON_CPU = {"device": "cpu", "dtype": torch.float32}
 
 
+def to_encode(captions, part, **options):
+    return without_cached(captions, part, **options)[0]
+
+
 @pytest.fixture(scope="module")
 def llm(tmp_path_factory) -> TextEncoder:
     return load_llm(write_llama_folder(tmp_path_factory.mktemp("models") / "llama"), **ON_CPU)
@@ -56,10 +60,10 @@ def test_only_missing_parts_are_made(config, llm, clip):
     captions = captions_of(config)
     assert len(captions) == 3
     cache_llm_outputs(captions, llm)
-    assert without_cached(captions, "llm") == []
-    assert without_cached(captions, "clipL") == captions  # an interrupted run leaves files with one part
+    assert to_encode(captions, "llm") == []
+    assert to_encode(captions, "clipL") == captions  # an interrupted run leaves files with one part
     cache_clip_outputs(captions[:1], clip)
-    assert without_cached(captions, "clipL") == captions[1:]
+    assert to_encode(captions, "clipL") == captions[1:]
 
 
 def test_a_changed_caption_is_encoded_again(config, llm, clip):
@@ -67,11 +71,11 @@ def test_a_changed_caption_is_encoded_again(config, llm, clip):
     cache_llm_outputs(captions, llm)
     cache_clip_outputs(captions, clip)
     (config.parent / "media" / "tall.txt").write_text("the sky")
-    changed = without_cached(captions_of(config), "llm")
+    changed = to_encode(captions_of(config), "llm")
     assert [item.caption for item in changed] == ["the sky"]
     cache_llm_outputs(changed, llm)
     assert "without clipL" in text_problem(changed[0].text_path).message
-    assert without_cached(captions_of(config), "clipL") == changed
+    assert to_encode(captions_of(config), "clipL") == changed
 
 
 def test_an_encoder_whose_tensors_are_there_in_two_dtypes_is_asked_again(config, llm, clip):
@@ -82,7 +86,7 @@ def test_an_encoder_whose_tensors_are_there_in_two_dtypes_is_asked_again(config,
     path = captions[0].text_path
     tensors = load_file(path)
     save_file(tensors | {"llm_float16": tensors["llm_float32"].half()}, path)
-    assert (without_cached(captions, "llm"), without_cached(captions, "clipL")) == (captions, [])
+    assert (to_encode(captions, "llm"), to_encode(captions, "clipL")) == (captions, [])
     cache_llm_outputs(captions, llm)
     assert text_problem(path) is None
 
@@ -91,10 +95,10 @@ def test_a_damaged_file_is_made_anew(config, llm, clip):
     captions = captions_of(config)
     captions[0].text_path.parent.mkdir()
     captions[0].text_path.write_bytes(b"\x10")
-    assert captions[0] in without_cached(captions, "llm")
+    assert captions[0] in to_encode(captions, "llm")
     cache_llm_outputs(captions, llm)
     cache_clip_outputs(captions, clip)
-    assert without_cached(captions, "llm") == without_cached(captions, "clipL") == []
+    assert to_encode(captions, "llm") == to_encode(captions, "clipL") == []
 
 
 def test_a_picture_without_a_caption_is_told(config):
@@ -108,3 +112,28 @@ def test_progress_counts_captions(config, clip):
     told = []
     cache_clip_outputs(captions_of(config), clip, progress=lambda *values: told.append(values))
     assert told == [(2, 3, "tall, wide"), (3, 3, "clip.one")]
+
+
+def test_another_text_encoder_makes_its_part_stale_alone(config, llm, clip):
+    captions = captions_of(config)
+    cache_llm_outputs(captions, llm, encoder="llama 1")
+    cache_clip_outputs(captions, clip, encoder="clip 1")
+    assert to_encode(captions, "clipL", encoder="clip 1") == to_encode(captions, "llm", encoder="llama 1") == []
+    pending, stale = without_cached(captions, "llm", encoder="llama 2")
+    assert pending == captions
+    assert stale[0].message.endswith("llm was made by another text encoder")
+    cache_llm_outputs(captions, llm, encoder="llama 2")
+    assert to_encode(captions, "llm", encoder="llama 2") == to_encode(captions, "clipL", encoder="clip 1") == []
+
+
+def test_a_changed_caption_is_named_when_it_is_encoded_anew(config, llm):
+    cache_llm_outputs(captions_of(config), llm)
+    (config.parent / "media" / "tall.txt").write_text("a dog")
+    pending, (problem,) = without_cached(captions_of(config), "llm")
+    assert [item.caption for item in pending] == ["a dog"]
+    assert problem.message.endswith("caption changed since it was cached")
+
+
+def test_captions_that_are_not_cached_yet_are_not_called_stale(config):
+    pending, stale = without_cached(captions_of(config), "llm")
+    assert (len(pending), stale) == (3, [])

@@ -68,16 +68,21 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         find_items(ImageDataset(image_directory=tmp_path / "nowhere"))
 
 
-def test_every_caption_that_is_not_utf8_is_named(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        write_picture(tmp_path / f"{name}.png", (20, 20), caption=None)
-        (tmp_path / f"{name}.txt").write_bytes("写真".encode("shift_jis"))
+def test_a_caption_that_cannot_be_read_leaves_its_item_out_and_no_other(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_picture(tmp_path / f"{name}.png", (20, 20))
+    (tmp_path / "a.txt").write_bytes("写真".encode("shift_jis"))
+    (tmp_path / "b.txt").unlink()
+    (tmp_path / "b.txt").mkdir()
 
-    with pytest.raises(DatasetError) as error:
-        find_items(ImageDataset(image_directory=tmp_path))
-    assert [problem.message for problem in error.value.problems] == [
-        f"{tmp_path / name}: the caption is not UTF-8" for name in ("a.txt", "b.txt")
+    usable, problems = usable_items(find_items(ImageDataset(image_directory=tmp_path)))
+
+    assert [item.stem for item in usable] == ["c"]
+    assert [problem.message for problem in problems] == [
+        f"{tmp_path / 'a.png'}: the caption is not UTF-8, so it is not trained on",
+        f"{tmp_path / 'b.png'}: the caption cannot be read: Is a directory, so it is not trained on",
     ]
+    assert problems[0].hint == f"mend {tmp_path / 'a.txt'}"
 
 
 def test_a_list_names_pictures_and_their_captions(tmp_path: Path) -> None:
@@ -87,7 +92,8 @@ def test_a_list_names_pictures_and_their_captions(tmp_path: Path) -> None:
 
     (item,) = find_items(ImageDataset(image_jsonl_file=tmp_path / "list.jsonl", cache_directory=tmp_path / "cache"))
 
-    assert (item.path, item.stem, item.caption, item.caption_path) == (path, "a", "first", None)
+    assert (item.path, item.stem, item.caption) == (path, "a", "first")
+    assert (item.caption_path, item.list_line) == (tmp_path / "list.jsonl", 1)
 
 
 def test_every_bad_line_of_a_list_is_named(tmp_path: Path) -> None:

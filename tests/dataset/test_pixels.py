@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from backend.dataset.media_files import clip_size, count_frames, image_size
+from backend.dataset.media_facts import read_facts
+from backend.dataset.media_files import count_frames
 from backend.dataset.pixels import fit_to_bucket, read_frames, read_image, read_windows
 from backend.dataset.windows import FrameWindow
 from backend.errors import DatasetError
@@ -42,7 +43,7 @@ def test_a_picture_taken_sideways_stands_upright(tmp_path: Path) -> None:
     with Image.open(path) as image:
         stored = np.asarray(image)
 
-    assert image_size(path) == (30, 40)
+    assert read_facts(path, "image").size == (30, 40)
     assert np.array_equal(read_image(path), np.rot90(stored, -1))
 
 
@@ -71,7 +72,7 @@ def test_every_kind_of_picture_becomes_rgb(tmp_path: Path, mode: str) -> None:
 def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
 
-    for read in (image_size, read_image):
+    for read in (lambda path: read_facts(path, "image"), read_image):
         with pytest.raises(DatasetError, match=r"a\.png: not a readable picture"):
             read(tmp_path / "a.png")
 
@@ -86,7 +87,7 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_the_demo_clips_are_counted_and_decoded_alike(name: str, size: tuple[int, int], frames: int) -> None:
-    assert clip_size(CLIPS / name) == size
+    assert read_facts(CLIPS / name, "video").size == size
     assert count_frames(CLIPS / name) == frames
     assert sum(1 for _ in read_frames(CLIPS / name)) == frames
     assert next(read_frames(CLIPS / name)).shape == (size[1], size[0], 3)
@@ -112,7 +113,7 @@ def test_a_clip_filmed_sideways_stands_upright(tmp_path: Path, rotation: int) ->
     frame = next(read_frames(path))
     corners = [frame[:4, :4], frame[:4, -4:], frame[-4:, -4:], frame[-4:, :4]]  # clockwise from the left upper one
 
-    assert clip_size(path) == ((64, 48) if rotation == 180 else (48, 64))
+    assert read_facts(path, "video").size == ((64, 48) if rotation == 180 else (48, 64))
     assert frame.shape == ((48, 64, 3) if rotation == 180 else (64, 48, 3))
     # The display matrix turns against the clock: by 90 degrees the left upper corner goes to the left lower one.
     assert int(np.argmax([corner.mean() for corner in corners])) == {90: 3, 180: 2, -90: 1}[rotation]
@@ -141,7 +142,7 @@ def test_a_clip_that_ends_early_is_named(tmp_path: Path) -> None:
 def test_a_damaged_clip_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no clip")
 
-    for read in (clip_size, count_frames, lambda path: next(read_frames(path))):
+    for read in (lambda path: read_facts(path, "video"), count_frames, lambda path: next(read_frames(path))):
         with pytest.raises(DatasetError, match=r"a\.mp4: not a readable clip"):
             read(tmp_path / "a.mp4")
 
@@ -150,6 +151,6 @@ def test_a_folder_of_pictures_can_stand_for_a_clip(tmp_path: Path) -> None:
     for index in range(10):
         write_picture(tmp_path / "frames" / f"{index:03d}.png", (40 + index, 30), caption=None)
 
-    assert clip_size(tmp_path / "frames") == (40, 30)
+    assert read_facts(tmp_path / "frames", "video").size == (40, 30)
     assert count_frames(tmp_path / "frames") == 10
     assert [frame.shape[1] for frame in read_frames(tmp_path / "frames", source_fps=60)] == [40, 43, 45, 48]

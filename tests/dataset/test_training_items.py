@@ -95,11 +95,12 @@ def test_without_media_and_caches_the_missing_folder_is_told(photos):
         find_training_items([photos])
 
 
-def test_a_caption_that_cannot_be_read_is_told_even_if_everything_is_cached(photos):
+def test_a_caption_that_cannot_be_read_is_a_warning_and_the_others_are_trained_on(photos):
     cache_all(photos)
     (photos.image_directory / "a.txt").write_bytes(b"\xff\xfe\xfd")
-    with pytest.raises(DatasetError, match="not UTF-8"):
-        find_training_items([photos])
+    found = training_items(photos)
+    assert stems(found.ready) == ["b", "c"]
+    assert "a.png: the caption is not UTF-8" in messages(found)[0]
 
 
 def test_a_changed_caption_is_to_be_cached_again(photos):
