@@ -45,16 +45,6 @@ def resume_queue(workspace: Path) -> None:
         ensure_worker(workspace)
 
 
-def is_worked(workspace: Path) -> bool:
-    """Whether the workspace has a worker now."""
-    lock = filelock.FileLock(workspace / LOCK_FILE)
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except filelock.Timeout:
-        return True
-
-
 def work(workspace: Path, *, patience: Patience = DEFAULT_PATIENCE) -> bool:
     """Run all queued jobs of the workspace in order, then return. False if another worker is at it.
 
