@@ -146,7 +146,8 @@ _MARKS = {
         r"(?:CUDA|HIP|XPU|MPS backend).*out of memory|CUBLAS_STATUS_ALLOC_FAILED|OutOfMemoryError"
     ),
     "host_out_of_memory": re.compile(
-        r"can't allocate memory|Cannot allocate memory|not enough memory|^MemoryError\b|Unable to allocate .* an array"
+        r"can't allocate memory|Cannot allocate memory|Allocator: not enough memory|^MemoryError\b|"
+        r"Unable to allocate .* an array"
     ),
     "disk_full": re.compile(r"No space left on device|Disk quota exceeded|not enough space on the disk|WinError 112\b"),
     "missing_package": re.compile(r"^(?:ModuleNotFoundError|ImportError): No module named '([\w.]+)'"),
@@ -227,5 +228,5 @@ def _mark_of_message(ending: Ending) -> re.Pattern[str] | None:
 
 
 def _start_of_traceback(log: tuple[str, ...]) -> int:
-    starts = ("Traceback (most recent call last)", "Fatal Python error", "Current thread")
+    starts = ("Traceback (most recent call last)", "Fatal Python error")
     return max((number for number, line in enumerate(log) if line.startswith(starts)), default=0)
