@@ -160,7 +160,7 @@ def test_the_launcher_ends_as_the_trainer_did(tmp_path, ending, code):
         "--cpu",
     ]
     command = [sys.executable, "-m", "backend.commands.launch", *flags, str(script)]
-    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, env={**os.environ})
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert ended.returncode == code, ended.stderr
     assert ("the trainer was ended by signal 9 (SIGKILL)" in ended.stderr) == (code == -9)
     assert "Traceback" not in ended.stderr
