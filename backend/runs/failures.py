@@ -151,7 +151,7 @@ _MARKS = {
     ),
     "disk_full": re.compile(r"No space left on device|Disk quota exceeded|not enough space on the disk|WinError 112\b"),
     "missing_package": re.compile(r"^(?:ModuleNotFoundError|ImportError): No module named '([\w.]+)'"),
-    "port_taken": re.compile(r"EADDRINUSE|[Aa]ddress already in use|WinError 10048\b"),
+    "port_taken": re.compile(r"EADDRINUSE|[Aa]ddress already in use|WinError 10048\b|another process is utilizing it"),
 }
 """How the libraries, and the system, say it."""
 
@@ -168,7 +168,7 @@ def _parameters(identity: str, line: str, found: re.Match[str]) -> Parameters:
     if identity == "missing_package":
         return _package(found[1])
     if identity == "port_taken":
-        port = re.search(r"port[:= ]+(\d+)|:(\d{2,5})\b", line)
+        port = re.search(r"port[:= `]+(\d+)|:(\d{2,5})\b", line)
         return {"port": int(port[1] or port[2]) if port else 0}
     if identity == "gpu_out_of_memory":
         size = r"([\d.]+ [KMG]i?B)"
