@@ -22,8 +22,9 @@ class Patience:
     """How long to wait, in seconds.
 
     stop_s: for a run that was asked to stop, to save and leave before it is terminated. early_s: the same while it has
-    nothing to save: it is starting, loading or caching, or in its first step. terminate_s: for a terminated run, before it is killed.
-    leftovers_s: for what a run started and left behind. linger_s: for further jobs, before the worker leaves.
+    nothing to save: it is starting, loading or caching, or in its first step. terminate_s: for a terminated run, before
+    it is killed. leftovers_s: for what a run started and left behind. linger_s: for further jobs, before the worker
+    leaves.
     """
 
     stop_s: float = 60.0
