@@ -108,6 +108,9 @@ def _cause(ending: Ending) -> tuple[str, Parameters]:
         return "vanished", {"step": ending.step}
     if ending.message:
         return ("told" if "UserError" in ending.error.get("types", ()) else "unknown"), {"message": ending.message}
+    for line in reversed(ending.log):
+        if line.startswith("error: "):  # as every command of this program tells what it could not do
+            return "told", {"message": line.removeprefix("error: ")}
     last = ending.log[-1] if ending.log else f"exit code {ending.code}"
     return "unknown", {"message": last}
 
@@ -195,11 +198,15 @@ def format_bytes(count: float) -> str:
     return f"{count:.2f} GiB"
 
 
+_WINDOWS_FAULTS = 0xC0000000  # NTSTATUS of a process that did something impossible, 0xC0000005 for memory not its own
+
 _FAULTS = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 
 
 def _signal_cause(ending: Ending) -> tuple[str, Parameters] | None:
-    """The signal that ended the process: the exit code is its negative."""
+    """The signal that ended the process: the exit code is its negative. Windows has numbers of its own for that."""
+    if ending.code is not None and ending.code >= _WINDOWS_FAULTS:
+        return "fault", {"signal": ending.code, "signal_name": f"0x{ending.code:08X}"}
     if ending.code is None or ending.code >= 0:
         return None
     number = -ending.code

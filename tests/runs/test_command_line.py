@@ -15,6 +15,8 @@ from tests.commands.tiny_project import TRANSFORMER, make_project
 from tests.runs import jobs
 from tests.runs.jobs import make_run, processes_of, wait_until
 
+VAE = TRANSFORMER.with_name("vae_model.safetensors")
+
 SHORT = Patience(linger_s=0.2)
 
 
@@ -33,6 +35,7 @@ def command(tmp_path, capsys):
         code = main([*words, "--workspace", str(tmp_path), *(["--json"] if as_json else [])])
         printed = capsys.readouterr()
         run.out, run.err = printed.out, printed.err
+        assert printed.out or not as_json, printed.err
         return json.loads(printed.out) if as_json else code
 
     return run
@@ -146,7 +149,7 @@ def test_a_training_is_added_started_again_with_a_change_and_one_without_states_
 
 def test_caching_is_put_before_a_training_and_when_it_ends_otherwise_the_training_does_not_start(tmp_path, command):
     dataset = write_dataset(tmp_path / "data")
-    models = ("--dit", str(TRANSFORMER), "--vae", str(TRANSFORMER), "--text_encoder1", ".", "--text_encoder2", ".")
+    models = ("--dit", str(TRANSFORMER), "--vae", str(VAE), "--text_encoder1", ".", "--text_encoder2", ".")
     rows = command("queue", "add", *models, "--dataset_config", str(dataset), "--held", as_json=True)
     assert [row["kind"] for row in rows] == ["cache_latents", "cache_text_encoder_outputs", "train"]
     latents, texts, training = (row["run"] for row in rows)

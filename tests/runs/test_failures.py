@@ -21,6 +21,7 @@ from backend.runs.failures import find_failure
 from backend.runs.folder import Job, RunState, create_run_folder, submit
 from backend.runs.queue import run_job, work
 from backend.runs.status import Reporter, read_json, write_json
+from backend.runs.tool_job import submit_tool
 from backend.runs.watch import Patience
 from tests.runs.jobs import ENDS, FAILS, make_run
 
@@ -233,3 +234,17 @@ def test_every_text_takes_the_parameters_that_it_names_and_a_record_is_json(tmp_
     record = find_failure(failed_with(tmp_path, ValueError("x"))).record()
     write_json(tmp_path / "failure.json", record)
     assert read_json(tmp_path / "failure.json") == record
+
+
+def test_what_a_command_could_not_do_is_told_in_its_own_words(tmp_path):
+    run = submit_tool("lora", ["info", str(tmp_path / "absent.safetensors")], workspace=tmp_path, title="look")
+    assert run_job(run, patience=SHORT) == 2
+    failure = find_failure(run)
+    assert (run.job().kind, failure.id) == ("lora", "told") and "there is no such file" in failure.sentence
+
+
+def test_a_fault_on_windows_is_told_with_its_number(tmp_path):
+    run = make_run(tmp_path, ENDS)
+    write_json(run.exit_file, {"code": 0xC0000005, "how": "", "at": 0.0})
+    failure = find_failure(run)
+    assert (failure.id, failure.parameters["signal_name"]) == ("fault", "0xC0000005")
