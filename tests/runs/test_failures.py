@@ -16,6 +16,7 @@ from backend.config.configuration import Configuration
 from backend.config.toml_file import write_configuration
 from backend.errors import OptionError, UserError
 from backend.runs.error_record import describe_error
+from backend.runs.failure_changes import WITHOUT_LIBRARY
 from backend.runs.failure_texts import TEXTS
 from backend.runs.failures import find_failure
 from backend.runs.folder import Job, RunState, create_run_folder, submit
@@ -23,6 +24,7 @@ from backend.runs.queue import run_job, work
 from backend.runs.status import Reporter, read_json, write_json
 from backend.runs.tool_job import submit_tool
 from backend.runs.watch import Patience
+from backend.training.libraries import import_library
 from tests.runs.jobs import ENDS, FAILS, make_run
 
 SHORT = Patience(stop_s=0.5, terminate_s=0.5, leftovers_s=0.2, linger_s=0.2)
@@ -166,6 +168,15 @@ def test_a_missing_library_is_named_with_what_does_without(tmp_path):
     run = make_run(tmp_path, "import lion_pytorch_of_nobody.deep")
     run_job(run, patience=SHORT)
     assert find_failure(run).parameters["package"] == "lion_pytorch_of_nobody"
+
+
+@pytest.mark.parametrize("library", WITHOUT_LIBRARY)
+def test_every_library_that_may_be_missing_has_a_setting_that_does_without(tmp_path, library):
+    error = raised(lambda: import_library(f"{library}_of_nobody", option="optimizer_type", value="x"), OptionError)
+    error.parameters = {name: text.removesuffix("_of_nobody") for name, text in error.parameters.items()}
+    failure = find_failure(failed_with(tmp_path, error))
+    assert failure.id == "missing_package" and list(failure.changes.items()) == [WITHOUT_LIBRARY[library]]
+    assert Configuration.from_values(failure.changes)
 
 
 def test_a_port_that_is_taken_is_named_and_freed_in_the_form(tmp_path):
