@@ -45,19 +45,6 @@ def shown_progress(
         yield show
 
 
-@contextmanager
-def reported_outcome(reporter: Reporter) -> Iterator[None]:
-    """Tell the run's status how the work inside ended."""
-    reporter.update(phase="caching")
-    try:
-        yield
-    except BaseException as error:
-        outcome = "stopped" if isinstance(error, StoppedByUser | KeyboardInterrupt) else "failed"
-        reporter.update(outcome=outcome, message=str(error))
-        raise
-    reporter.update(phase="done", outcome="finished")
-
-
 def report_left_out(problems: Sequence[Problem], *, cached_count: int, reporter: Reporter) -> None:
     """Tell the run's status how many items could not be cached. problems: one for each, printed already.
 

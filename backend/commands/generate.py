@@ -20,6 +20,7 @@ from backend.config.sample_prompts import SamplePrompt, check_images, parse_line
 from backend.errors import OptionError, Problem, StoppedByUser
 from backend.plan.encoder_files import KINDS, encoder_problems
 from backend.plan.plan import make_plan
+from backend.runs.outcome import reported_outcome
 from backend.runs.status import Reporter
 from backend.runs.workspace import DEFAULT_WORKSPACE
 
@@ -37,9 +38,9 @@ def main(arguments: list[str]) -> int:
     prompts = _prompts(configuration, own)
     _check(configuration, prompts, own)
     reporter = Reporter.from_environment()
-    reporter.update(phase="loading", total_steps=len(prompts) * len(own.strengths))
-    generate(configuration, prompts, own, reporter=reporter)
-    reporter.update(phase="done", outcome="finished", exit_code=0)
+    with reported_outcome(reporter, phase="loading"):
+        reporter.update(total_steps=len(prompts) * len(own.strengths))
+        generate(configuration, prompts, own, reporter=reporter)
     return 0
 
 

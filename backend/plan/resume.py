@@ -43,7 +43,8 @@ def read_state_record(folder: Path) -> StateRecord:
     for name in (NETWORK_FILE, OPTIMIZER_FILE, SCHEDULER_FILE):
         if not (folder / name).is_file():
             raise ModelFileError.of(
-                [Problem(f"{folder}: not a state to resume from, {name} is missing", _STATES_ARE, "resume")]
+                [Problem(f"{folder}: not a state to resume from, {name} is missing", _STATES_ARE, "resume")],
+                cause="missing_file",
             )
         _refuse_damaged(folder / name)
     try:
@@ -86,7 +87,8 @@ def _refuse_damaged(path: Path) -> None:
 
 
 def _damaged(path: Path) -> ModelFileError:
-    return ModelFileError.of([Problem(f"{path}: damaged", "choose an earlier state", "resume")])
+    problem = Problem(f"{path}: damaged", "choose an earlier state", "resume")
+    return ModelFileError.of([problem], cause="damaged_file")
 
 
 _STATES_ARE = "choose a folder NAME-state that save_state has written"

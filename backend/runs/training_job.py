@@ -18,6 +18,7 @@ from backend.plan.resume import read_state_record
 from backend.runs.folder import Job, RunFolder, create_run_folder, submit
 
 TRAINER_MODULE = "backend.commands.train"
+LAUNCHER_MODULE = "backend.commands.launch"
 FILE_OPTIONS = ("dit", "dataset_config", "vae", "text_encoder1", "text_encoder2", "sample_prompts")
 """The options whose files another run may make first."""
 
@@ -25,12 +26,17 @@ NEUTRAL_ACCELERATE_CONFIG = Path(__file__).with_name("accelerate.yaml")
 
 
 def submit_training(
-    configuration: Configuration, *, workspace: Path, foreground: bool = False, needs: Sequence[RunFolder] = ()
+    configuration: Configuration,
+    *,
+    workspace: Path,
+    foreground: bool = False,
+    needs: Sequence[RunFolder] = (),
+    held: bool = False,
 ) -> RunFolder:
     """Check the training, make its run folder and put it into the queue.
 
     needs: runs that must finish first, such as the caching of the dataset; what they will make may be missing still.
-    A seed is drawn where none is given.
+    held: it waits until it is released. A seed is drawn where none is given.
     Raises OptionError with every problem that keeps it from starting; then no folder is made.
     """
     check_training(configuration, files_may_be_missing=bool(needs))
@@ -38,6 +44,7 @@ def submit_training(
     complete = complete_configuration(configuration, run=run, workspace=workspace)
     if _copy_dataset_file(complete.dataset.dataset_config, run):
         complete = complete.changed(dataset_config=str(run.dataset_file))
+    write_configuration(run.given_file, configuration, title=f"As given to LoRA Loom run {run.name}")
     write_configuration(run.config_file, complete, title=f"LoRA Loom run {run.name}")
     job = Job(
         kind="train",
@@ -45,8 +52,9 @@ def submit_training(
         arguments=tuple(launch_arguments(run.config_file, complete)),
         needs=tuple(needed.name for needed in needs),
         foreground=foreground,
+        devices=tuple(gpu.strip() for gpu in (complete.machines.gpu_ids or "").split(",") if gpu.strip().isdigit()),
     )
-    submit(run, job)
+    submit(run, job, held=held)
     return run
 
 
@@ -121,7 +129,7 @@ def launch_arguments(config_file: Path, configuration: Configuration) -> list[st
     # Port 0 is any free one, which only processes of one machine can agree on.
     port = machines.main_process_port or (29500 if machines.num_machines > 1 else 0)
     return [
-        *("-m", "accelerate.commands.launch", "--quiet", "--config_file", str(NEUTRAL_ACCELERATE_CONFIG)),
+        *("-m", LAUNCHER_MODULE, "--config_file", str(NEUTRAL_ACCELERATE_CONFIG)),
         *("--num_processes", str(machines.num_processes), "--num_machines", str(machines.num_machines)),
         *("--machine_rank", str(machines.machine_rank), "--gpu_ids", machines.gpu_ids or "all"),
         *(("--main_process_ip", machines.main_process_ip) if machines.main_process_ip else ()),
