@@ -1,4 +1,4 @@
-"""What problems and errors say to people, read from the sources: each message and hint with {1}, {2}, … for its values."""
+"""What problems and errors say, read from the sources: each message and hint with {1}, {2}, … for its values."""
 
 from __future__ import annotations
 
