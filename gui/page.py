@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from gui.tabs.monitor import build_monitor
+from gui.tabs.settings import build_settings
 from gui.tabs.tensorboard import build_tensorboard
 from gui.tabs.train import EVENT_OPTIONS, build_train
 from gui.texts import Texts
@@ -23,6 +24,8 @@ def build_page(workspace: Path, texts: Texts) -> gr.Blocks:
                 build_monitor()
             with gr.Tab(texts("tabs.tensorboard"), id="tensorboard"):
                 build_tensorboard()
+            with gr.Tab(texts("tabs.settings"), id="settings"):
+                build_settings()
         page.load(train.fill, outputs=train.filled, **EVENT_OPTIONS).then(
             train.show, inputs=train.fields, outputs=train.shown, **EVENT_OPTIONS
         )

@@ -24,6 +24,7 @@ from gui.files import workspace_file
 from gui.guard import Guard
 from gui.languages import PageInLanguages
 from gui.run_actions import stop_run
+from gui.settings_routes import get_settings, post_settings, support_bundle
 from gui.tensorboard import TensorBoard
 from gui.tensorboard_logs import NOT_SHOWN_PATH, LogLinks, logs_not_shown
 from gui.texts import LANGUAGES, Texts, texts_of
@@ -150,6 +151,9 @@ def _routes() -> list[BaseRoute]:
         Route("/events/run", run_events),
         Route("/runs/{name}/stop", stop_run, methods=["POST"]),
         Route("/files/{path:path}", workspace_file),
+        Route("/settings", get_settings),
+        Route("/settings", post_settings, methods=["POST"]),
+        Route("/support.zip", support_bundle),
         Route(tensorboard.PATH, _to_tensorboard_folder),
         Route(tensorboard.PATH + "/{path:path}", _tensorboard, methods=["GET", "HEAD", "POST"]),
         Route(NOT_SHOWN_PATH, logs_not_shown),

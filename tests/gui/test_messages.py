@@ -8,13 +8,13 @@ import pytest
 
 from gui.messages import Messages
 from gui.texts import LANGUAGES, texts_of
-from tests.gui.backend_messages import messages
+from tests.gui.told_messages import messages
 
 TRANSLATIONS = [language for language in LANGUAGES if language != "en"]
 
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
-def test_each_message_of_the_backend_is_translated_and_nothing_else(language):
+def test_each_message_is_translated_and_nothing_else(language):
     said, translated = messages(), texts_of(language).tree["messages"]
     assert {template: path for template, path in said.items() if template not in translated} == {}
     assert sorted(translated.keys() - said.keys()) == []

@@ -1,4 +1,4 @@
-"""What the backend says to people, read from its sources: each message and hint with {1}, {2}, … for its values."""
+"""What problems and errors say, read from the sources: each message and hint with {1}, {2}, … for its values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-BACKEND = Path(__file__).resolve().parents[2] / "backend"
+PROJECT = Path(__file__).resolve().parents[2]
+SPEAKING = ("backend", "gui")
+"""The folders whose problems and errors the page can show, and of them what only a terminal shows."""
+
+TERMINAL_ONLY = ("gui/address.py",)
+
 ERRORS = ("Problem", "UserError", "InputError", "OptionError", "DatasetError", "ModelFileError", "StoppedByUser")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 UNKNOWN = "{}"
@@ -15,11 +20,14 @@ UNKNOWN = "{}"
 def messages() -> dict[str, str]:
     """Each template with the file that it stands in."""
     found: dict[str, str] = {}
-    for path in sorted(BACKEND.rglob("*.py")):
+    for path in sorted(path for folder in SPEAKING for path in (PROJECT / folder).rglob("*.py")):
+        name = path.relative_to(PROJECT).as_posix()
+        if name in TERMINAL_ONLY:
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for template in _told(tree):
             if any(character.isalpha() for character in template.replace(UNKNOWN, "")):
-                found.setdefault(_numbered(template), path.relative_to(BACKEND.parent).as_posix())
+                found.setdefault(_numbered(template), name)
     return found
 
 
