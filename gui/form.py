@@ -15,6 +15,7 @@ from backend.config.options import Option, format_steps_or_ratio
 from backend.config.schema import GROUPS
 from backend.config.toml_file import read_toml
 from backend.errors import OptionError
+from gui.settings import read_settings
 
 FieldValue = str | bool
 """What a field holds: a checkbox a bool, every other a text, as it was typed."""
@@ -101,15 +102,21 @@ class Draft:
         write_text(self.path, tomlkit.dumps(dict(zip(all_options(), raw, strict=True))))
 
     def load(self) -> list[FieldValue]:
-        """The fields as they were left; at their defaults where nothing was kept."""
+        """The fields as they were left; as the settings and defaults say where nothing was kept."""
         try:
             kept = read_toml(self.path)
         except OptionError:  # none yet, or damaged from outside
-            kept = {}
+            kept = self._prefilled()
         return [
             kept[name] if _fits(declared, kept.get(name)) else to_field(declared, declared.default)
             for name, declared in all_options().items()
         ]
+
+    def _prefilled(self) -> Mapping[str, Any]:
+        try:
+            return read_settings(self.path.parent).prefilled
+        except OptionError:  # the Settings tab tells it
+            return {}
 
 
 def sections() -> dict[str, tuple[str, list[Option]]]:

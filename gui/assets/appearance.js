@@ -1,7 +1,7 @@
 // Light or dark: as the system says, or as the user chose on this browser.
 
 const KEY = "loom-appearance";
-const CHOICES = ["system", "light", "dark"];
+export const APPEARANCES = ["system", "light", "dark"];
 const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
 
@@ -15,13 +15,17 @@ export function keepAppearance() {
 /** "system", "light" or "dark". */
 export function chosenAppearance() {
   const stored = localStorage.getItem(KEY);
-  return CHOICES.includes(stored) ? stored : "system";
+  return APPEARANCES.includes(stored) ? stored : "system";
 }
 
 /** Go on to the next choice and remember it. */
 export function switchAppearance() {
-  const next = CHOICES[(CHOICES.indexOf(chosenAppearance()) + 1) % CHOICES.length];
-  localStorage.setItem(KEY, next);
+  chooseAppearance(APPEARANCES[(APPEARANCES.indexOf(chosenAppearance()) + 1) % APPEARANCES.length]);
+}
+
+/** Take one of APPEARANCES and remember it. */
+export function chooseAppearance(name) {
+  localStorage.setItem(KEY, name);
   apply();
 }
 

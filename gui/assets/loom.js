@@ -6,11 +6,13 @@ import { refreshPlan, startForm } from "./form.js";
 import { showHeader } from "./header.js";
 import { showMonitor } from "./monitor.js";
 import { RunFeed } from "./run_feed.js";
+import { showSettings } from "./settings.js";
 import { showTensorBoard } from "./tensorboard_frame.js";
 
 const VIEWS = {
   "loom-header": showHeader,
   "loom-monitor": showMonitor,
+  "loom-settings": showSettings,
   "loom-tensorboard": showTensorBoard,
 };
 
