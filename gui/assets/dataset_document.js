@@ -6,7 +6,7 @@ import { fill, texts } from "./texts.js";
 
 /** The card: {element, openFormsOwn()}. onOpen(path): a file was opened or saved. */
 export function documentForm({ onOpen, tell }) {
-  const state = { text: "", isSaved: true };
+  const state = { text: "", isSaved: true, opened: new Set() }; // opened: numbers of tables whose other keys are shown
   const path = element("input", { type: "text", id: "dataset-path", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && open() });
   const folder = element("input", { type: "text", id: "dataset-folder", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && propose() });
   const tables = element("div", { class: "loom-dataset-tables" });
@@ -74,7 +74,7 @@ export function documentForm({ onOpen, tell }) {
     const loose = told.problems.filter((problem) => problem.dataset === null);
     tables.replaceChildren(
       ...loose.map(note),
-      ...told.tables.map((table, number) => tableView(table, number, { problems: told.problems.filter((problem) => problem.dataset === number), change: (operations) => attempt(() => change(operations)) })),
+      ...told.tables.map((table, number) => tableView(table, number, { problems: told.problems.filter((problem) => problem.dataset === number), change: (operations) => attempt(() => change(operations)), opened: state.opened })),
     );
     if (focused) document.getElementById(focused)?.focus();
     save.disabled = !told.text || told.problems.some(isError);
@@ -92,7 +92,7 @@ export function documentForm({ onOpen, tell }) {
   };
 }
 
-function tableView(table, number, { problems, change }) {
+function tableView(table, number, { problems, change, opened }) {
   const title = number ? fill(texts.dataset.numbered[table.kind ?? "image"], { number }) : texts.dataset.general;
   const remove = number ? [button(texts.dataset.remove, () => change([{ remove: number }]), "loom-link")] : [];
   const wrong = new Map(problems.map((problem) => [problem.key, problem]));
@@ -105,7 +105,7 @@ function tableView(table, number, { problems, change }) {
     element("legend", {}, title, ...remove),
     ...problems.filter((problem) => !table.fields.some((field) => field.key === problem.key)).map(note),
     element("div", { class: "loom-dataset-fields" }, ...given.map(view)),
-    element("details", { open: number === 0 ? given.length === 0 : given.length < 2 }, element("summary", {}, texts.dataset.more_keys), element("div", { class: "loom-dataset-fields" }, ...others.map(view))),
+    element("details", { open: opened.has(number) || given.length === 0, ontoggle: (event) => (event.target.open ? opened.add(number) : opened.delete(number)) }, element("summary", {}, texts.dataset.more_keys), element("div", { class: "loom-dataset-fields" }, ...others.map(view))),
   );
 }
 

@@ -9,6 +9,7 @@ import { fill, texts } from "./texts.js";
 export function itemDetails({ pathOf, onChange, tell }) {
   const place = element("div", { class: "loom-item", "aria-live": "polite" }, element("p", { class: "loom-muted" }, texts.dataset.choose));
   let shown = null;
+  let said = ""; // of a caption that was just saved, as the parts are made anew then
 
   async function show(number) {
     shown = number;
@@ -50,11 +51,13 @@ export function itemDetails({ pathOf, onChange, tell }) {
   function captionField(item) {
     const field = element("textarea", { id: "dataset-caption", rows: 4, readonly: item.caption_is_listed, onchange: save, onkeydown: (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && field.blur() });
     field.value = item.caption ?? "";
-    const told = element("small", { role: "status" }, item.caption_is_listed ? texts.dataset.caption_listed : texts.dataset.caption_help);
+    const told = element("small", { role: "status" }, item.caption_is_listed ? texts.dataset.caption_listed : said || texts.dataset.caption_help);
+    said = "";
     async function save() {
       try {
         await postJson("/dataset/caption", { path: pathOf(), item: item.item, caption: field.value });
-        setText(told, texts.dataset.caption_saved);
+        said = texts.dataset.caption_saved;
+        setText(told, said);
         onChange();
       } catch (error) {
         setText(told, error.message);

@@ -44,11 +44,13 @@ def test_a_folder_becomes_a_dataset_that_the_form_uses(page: Page, address, work
     page.get_by_label("Make datasets of a folder").fill(str(workspace / "data" / "pictures"))
     page.get_by_role("button", name="Propose").click()
     expect(page.get_by_text("3 pictures found")).to_be_visible()
-    page.get_by_label(re.compile("^Repeats")).last.fill("many")
-    page.get_by_label(re.compile("^Repeats")).last.press("Tab")
+    page.get_by_text("More settings").last.click()
+    repeats = page.locator("#dataset-1-num_repeats")
+    repeats.fill("many")
+    repeats.press("Tab")
     expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
-    page.get_by_label(re.compile("^Repeats")).last.fill("3")
-    page.get_by_label(re.compile("^Repeats")).last.press("Tab")
+    repeats.fill("3")
+    repeats.press("Tab")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("the form uses it now")).to_be_visible()
     assert read_dataset_file(path).datasets[0].num_repeats == 3
@@ -64,7 +66,7 @@ def test_items_are_seen_filtered_and_captioned(page: Page, address, workspace, s
     screenshot("dataset")
     page.get_by_label("Caption", exact=True).fill("a grey thing runs")
     page.get_by_label("Caption", exact=True).press("Control+Enter")
-    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
     caption = workspace / "data" / "clips" / "run.txt"
     assert caption.read_text(encoding="utf-8") == "a grey thing runs"
     page.get_by_role("button", name=re.compile("Undo: run.mp4")).click()
