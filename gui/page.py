@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from gui.tabs.dataset import build_dataset
 from gui.tabs.monitor import build_monitor
 from gui.tabs.settings import build_settings
 from gui.tabs.tensorboard import build_tensorboard
@@ -20,6 +21,8 @@ def build_page(workspace: Path, texts: Texts) -> gr.Blocks:
         with gr.Tabs(elem_id="loom-tabs") as tabs:
             with gr.Tab(texts("tabs.train"), id="train"):
                 train = build_train(workspace, tabs, texts)
+            with gr.Tab(texts("tabs.dataset"), id="dataset"):
+                build_dataset()
             with gr.Tab(texts("tabs.monitor"), id="monitor"):
                 build_monitor()
             with gr.Tab(texts("tabs.tensorboard"), id="tensorboard"):

@@ -19,6 +19,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gui import tensorboard
+from gui.dataset_caching import start_caching
+from gui.dataset_captions import get_words, preview_captions, undo_captions, write_caption, write_captions
+from gui.dataset_document import change_document, get_document, propose, save_document
+from gui.dataset_items import (
+    DatasetLooks,
+    get_inspection,
+    get_item,
+    get_items,
+    get_media,
+    get_seen,
+    get_thumbnail,
+)
 from gui.events import run_events
 from gui.files import workspace_file
 from gui.guard import Guard
@@ -63,6 +75,7 @@ def build_application(
     application.state.tensorboard = TensorBoard(
         workspace / "logs", output=workspace / "tensorboard.log", find_logs=application.state.log_links.refresh
     )
+    application.state.looks = DatasetLooks(workspace)
     application.state.stopping = asyncio.Event()
     application.add_middleware(Guard, host=host, login=login)
     pages = {}
@@ -151,6 +164,22 @@ def _routes() -> list[BaseRoute]:
         Route("/events/run", run_events),
         Route("/runs/{name}/stop", stop_run, methods=["POST"]),
         Route("/files/{path:path}", workspace_file),
+        Route("/dataset/document", get_document),
+        Route("/dataset/document", change_document, methods=["POST"]),
+        Route("/dataset/save", save_document, methods=["POST"]),
+        Route("/dataset/propose", propose, methods=["POST"]),
+        Route("/dataset/inspection", get_inspection),
+        Route("/dataset/items", get_items),
+        Route("/dataset/item", get_item),
+        Route("/dataset/thumbnail", get_thumbnail),
+        Route("/dataset/seen", get_seen),
+        Route("/dataset/media", get_media),
+        Route("/dataset/caption", write_caption, methods=["POST"]),
+        Route("/dataset/captions/preview", preview_captions, methods=["POST"]),
+        Route("/dataset/captions/write", write_captions, methods=["POST"]),
+        Route("/dataset/captions/undo", undo_captions, methods=["POST"]),
+        Route("/dataset/words", get_words),
+        Route("/dataset/cache", start_caching, methods=["POST"]),
         Route("/settings", get_settings),
         Route("/settings", post_settings, methods=["POST"]),
         Route("/support.zip", support_bundle),

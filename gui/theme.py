@@ -20,6 +20,7 @@ HEAD = f"""
 <link rel="stylesheet" href="{ASSETS_PATH}/monitor.css">
 <link rel="stylesheet" href="{ASSETS_PATH}/train.css">
 <link rel="stylesheet" href="{ASSETS_PATH}/settings.css">
+<link rel="stylesheet" href="{ASSETS_PATH}/dataset.css">
 <script type="module" src="{ASSETS_PATH}/loom.js"></script>
 """
 """Linked, not inlined: Gradio rewrites the selectors of a style sheet that it is given."""

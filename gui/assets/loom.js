@@ -2,6 +2,7 @@
 
 import { keepAppearance } from "./appearance.js";
 import { chosenRun, followChosenRun } from "./chosen_run.js";
+import { showDataset } from "./dataset.js";
 import { refreshPlan, startForm } from "./form.js";
 import { showHeader } from "./header.js";
 import { showMonitor } from "./monitor.js";
@@ -10,6 +11,7 @@ import { showSettings } from "./settings.js";
 import { showTensorBoard } from "./tensorboard_frame.js";
 
 const VIEWS = {
+  "loom-dataset": showDataset,
   "loom-header": showHeader,
   "loom-monitor": showMonitor,
   "loom-settings": showSettings,

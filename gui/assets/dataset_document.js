@@ -1,0 +1,149 @@
+// The dataset file as a form: [general] and each dataset, every key with its help; the server holds no state of it.
+
+import { element, setAttribute, setText } from "./dom.js";
+import { getJson, postJson } from "./json.js";
+import { fill, texts } from "./texts.js";
+
+/** The card: {element, openFormsOwn()}. onOpen(path): a file was opened or saved. */
+export function documentForm({ onOpen, tell }) {
+  const state = { text: "", isSaved: true, opened: new Set() }; // opened: numbers of tables whose other keys are shown
+  const path = element("input", { type: "text", id: "dataset-path", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && open() });
+  const folder = element("input", { type: "text", id: "dataset-folder", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && propose() });
+  const tables = element("div", { class: "loom-dataset-tables" });
+  const save = button(texts.dataset.save, saveIt, "loom-button loom-primary");
+  const source = element("pre", { class: "loom-code", tabindex: "0" });
+  const form = element(
+    "section",
+    { class: "loom-panel", "aria-label": texts.dataset.file },
+    element("h2", {}, texts.dataset.file),
+    row(texts.dataset.path, path, button(texts.dataset.open, open)),
+    row(texts.dataset.folder, folder, button(texts.dataset.propose, propose)),
+    tables,
+    element("details", { class: "loom-dataset-source" }, element("summary", {}, texts.dataset.source), source),
+    element("div", { class: "loom-dataset-actions" }, save),
+  );
+
+  async function open() {
+    await attempt(async () => {
+      const told = await getJson("/dataset/document", { path: path.value });
+      path.value = told.path;
+      show(told);
+      state.isSaved = told.exists;
+      tell(told.exists ? "" : texts.dataset.new_file);
+      onOpen(told.exists && !told.problems.some(isError) ? told.path : "");
+    });
+  }
+
+  async function propose() {
+    await attempt(async () => {
+      const proposed = await postJson("/dataset/propose", { folder: folder.value });
+      await change(proposed.map(({ values }) => ({ add: values })));
+      tell(proposed.map(({ kind, counted, unreadable }) => fill(texts.dataset.proposed[kind], { count: counted, unreadable })).join(" "));
+    });
+  }
+
+  async function change(operations) {
+    show(await postJson("/dataset/document", { text: state.text, operations }));
+    state.isSaved = false;
+    tell(texts.dataset.not_saved);
+  }
+
+  async function saveIt() {
+    await attempt(async () => {
+      const told = await postJson("/dataset/save", { path: path.value, text: state.text });
+      path.value = told.path;
+      state.isSaved = true;
+      putIntoForm(told.path);
+      tell(fill(texts.dataset.saved, { path: told.path }));
+      onOpen(told.path);
+    });
+  }
+
+  async function attempt(action) {
+    try {
+      await action();
+    } catch (error) {
+      tell(error.message);
+    }
+  }
+
+  function show(told) {
+    state.text = told.text;
+    setText(source, told.text || texts.dataset.empty);
+    const focused = document.activeElement?.id;
+    const loose = told.problems.filter((problem) => problem.dataset === null);
+    tables.replaceChildren(
+      ...loose.map(note),
+      ...told.tables.map((table, number) => tableView(table, number, { problems: told.problems.filter((problem) => problem.dataset === number), change: (operations) => attempt(() => change(operations)), opened: state.opened })),
+    );
+    if (focused) document.getElementById(focused)?.focus();
+    save.disabled = !told.text || told.problems.some(isError);
+  }
+
+  return {
+    element: form,
+    /** Open the file that the Train form names, if it names one. */
+    openFormsOwn() {
+      const named = document.querySelector("#dataset_config input, #dataset_config textarea")?.value;
+      path.value = named || "";
+      if (named) open();
+      else show({ text: "", tables: [], problems: [] });
+    },
+  };
+}
+
+function tableView(table, number, { problems, change, opened }) {
+  const title = number ? fill(texts.dataset.numbered[table.kind ?? "image"], { number }) : texts.dataset.general;
+  const remove = number ? [button(texts.dataset.remove, () => change([{ remove: number }]), "loom-link")] : [];
+  const wrong = new Map(problems.map((problem) => [problem.key, problem]));
+  const given = table.fields.filter((field) => field.text || wrong.has(field.key));
+  const others = table.fields.filter((field) => !given.includes(field));
+  const view = (field) => fieldView(field, number, { problem: wrong.get(field.key), change });
+  return element(
+    "fieldset",
+    { class: "loom-dataset-table" },
+    element("legend", {}, title, ...remove),
+    ...problems.filter((problem) => !table.fields.some((field) => field.key === problem.key)).map(note),
+    element("div", { class: "loom-dataset-fields" }, ...given.map(view)),
+    element("details", { open: opened.has(number) || given.length === 0, ontoggle: (event) => (event.target.open ? opened.add(number) : opened.delete(number)) }, element("summary", {}, texts.dataset.more_keys), element("div", { class: "loom-dataset-fields" }, ...others.map(view))),
+  );
+}
+
+function fieldView(field, number, { problem, change }) {
+  const id = `dataset-${number}-${field.key}`;
+  const attributes = { id, "aria-describedby": `${id}-help`, onchange: (event) => change([{ set: [number, field.key, event.target.value] }]) };
+  const input = field.choices ? choice(field, attributes) : element("input", { type: "text", spellcheck: "false", autocomplete: "off", placeholder: field.inherited, value: field.text, ...attributes });
+  setAttribute(input, "aria-invalid", problem ? "true" : null);
+  const help = problem ? element("small", { id: `${id}-help`, class: "loom-wrong" }, [problem.message, problem.hint].filter(Boolean).join(". ")) : element("small", { id: `${id}-help` }, field.help);
+  return element("div", { class: "loom-settings-row" }, element("label", { for: id }, field.label, " ", element("code", {}, field.key)), input, help);
+}
+
+function choice(field, attributes) {
+  const empty = element("option", { value: "", selected: !field.text }, fill(texts.dataset.as_inherited, { value: field.inherited }));
+  const known = field.choices.includes(field.text) || !field.text ? field.choices : [field.text, ...field.choices];
+  return element("select", { class: "loom-select", ...attributes }, empty, ...known.map((name) => element("option", { value: name, selected: name === field.text }, name)));
+}
+
+/** Gradio's own field takes a value like a typed one: set it, and tell of it. */
+function putIntoForm(path) {
+  const field = document.querySelector("#dataset_config input, #dataset_config textarea");
+  if (!field || field.value === path) return;
+  field.value = path;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+function note({ severity, message, hint }) {
+  return element("p", { class: `loom-note loom-${severity}` }, [message, hint].filter(Boolean).join(". "));
+}
+
+function isError({ severity }) {
+  return severity === "error";
+}
+
+function row(text, input, action) {
+  return element("div", { class: "loom-settings-row" }, element("label", { for: input.id }, text), element("div", { class: "loom-dataset-row" }, input, action));
+}
+
+function button(text, onclick, style = "loom-button") {
+  return element("button", { type: "button", class: style, onclick }, text);
+}

@@ -1,0 +1,106 @@
+"""The Dataset tab in a real browser: a folder becomes a dataset, is looked at, captioned and cached."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from backend.config.dataset import read_dataset_file
+from backend.runs.folder import list_runs
+from tests.browser.servers import running_page
+from tests.gui.dataset_project import make_dataset
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    workspace = tmp_path_factory.mktemp("dataset")
+    make_dataset(workspace / "data")
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def address(workspace):
+    with running_page(workspace) as address:
+        yield address
+
+
+def open_file(page: Page, address: str, workspace) -> None:
+    page.goto(address)
+    page.get_by_role("tab", name="Dataset").click()
+    page.get_by_label("File (.toml)").fill(str(workspace / "data" / "dataset.toml"))
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.get_by_text("3 pictures and 2 clips")).to_be_visible()
+
+
+def test_a_folder_becomes_a_dataset_that_the_form_uses(page: Page, address, workspace):
+    path = workspace / "new.toml"
+    page.goto(address)
+    page.get_by_role("tab", name="Dataset").click()
+    page.get_by_label("File (.toml)").fill(str(path))
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.get_by_text("There is no such file yet")).to_be_visible()
+    page.get_by_label("Make datasets of a folder").fill(str(workspace / "data" / "pictures"))
+    page.get_by_role("button", name="Propose").click()
+    expect(page.get_by_text("3 pictures found")).to_be_visible()
+    page.get_by_text("More settings").last.click()
+    repeats = page.locator("#dataset-1-num_repeats")
+    repeats.fill("many")
+    repeats.press("Tab")
+    expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+    repeats.fill("3")
+    repeats.press("Tab")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("the form uses it now")).to_be_visible()
+    assert read_dataset_file(path).datasets[0].num_repeats == 3
+    page.get_by_role("tab", name="Train").click()
+    expect(page.locator("#dataset_config input, #dataset_config textarea").first).to_have_value(str(path))
+
+
+def test_items_are_seen_filtered_and_captioned(page: Page, address, workspace, screenshot):
+    open_file(page, address, workspace)
+    page.get_by_role("button", name=re.compile("run.mp4")).click()
+    expect(page.get_by_role("img", name=re.compile("As training sees it"))).to_be_visible()
+    expect(page.get_by_role("list", name="Windows of frames").get_by_role("button")).to_have_count(2)
+    screenshot("dataset")
+    page.get_by_label("Caption", exact=True).fill("a grey thing runs")
+    page.get_by_label("Caption", exact=True).press("Control+Enter")
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+    caption = workspace / "data" / "clips" / "run.txt"
+    assert caption.read_text(encoding="utf-8") == "a grey thing runs"
+    page.get_by_role("button", name=re.compile("Undo: run.mp4")).click()
+    expect(page.get_by_text("1 captions are as they were.")).to_be_visible()
+    assert caption.read_text(encoding="utf-8") == "a red thing runs"
+    page.get_by_label("Show only").select_option("unreadable")
+    expect(page.get_by_role("list").get_by_role("button", name=re.compile("broken.mp4"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("bob.png"))).to_have_count(0)
+
+
+def test_many_captions_are_changed_after_a_preview(page: Page, address, workspace):
+    open_file(page, address, workspace)
+    page.get_by_label("Trigger word").first.fill("mimi")
+    page.get_by_role("button", name="Trigger word: Preview").click()
+    page.get_by_role("button", name="Write 4 captions").click()
+    expect(page.get_by_text("4 captions written.")).to_be_visible()
+    assert (workspace / "data" / "pictures" / "bob.txt").read_text(encoding="utf-8").startswith("mimi, ")
+    page.get_by_role("button", name=re.compile("Undo: Trigger word")).click()
+    expect(page.get_by_text("4 captions are as they were.")).to_be_visible()
+
+
+def test_caching_names_what_the_form_lacks(page: Page, address, workspace):
+    open_file(page, address, workspace)
+    page.get_by_role("button", name="Cache what is missing").click()
+    expect(page.get_by_text("Video autoencoder (VAE) (vae) is not given")).to_be_visible()
+    assert list_runs(workspace) == []
+
+
+def test_the_tab_fits_a_narrow_screen_in_japanese_and_dark(open_page, address, workspace, screenshot):
+    page = open_page(viewport={"width": 390, "height": 844}, locale="ja-JP", color_scheme="dark")
+    page.goto(address)
+    page.get_by_role("tab", name="データセット").click()
+    page.get_by_label("ファイル（.toml）").fill(str(workspace / "data" / "dataset.toml"))
+    page.get_by_role("button", name="開く").click()
+    expect(page.get_by_text("画像 3 枚")).to_be_visible()
+    screenshot("dataset_narrow_ja_dark", page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
