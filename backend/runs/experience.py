@@ -63,17 +63,17 @@ class _Seen:
 
 def experience_of(configuration: Configuration, *, workspace: Path) -> Experience:
     """What the last trainings tell of one with this configuration; those that ran as it will count before others."""
-    trainings = [run for run in list_runs(workspace) if _is_training(run)][-MOST_RUNS:]
+    trainings = [run for run in list_runs(workspace) if _is_training(run)][:MOST_RUNS]  # newest first
     seen = [found for run in trainings if (found := _look(run.path, _written(run)))]
     if not seen:
         return Experience()
-    here = [one for one in seen if one.device == seen[-1].device]
+    here = [one for one in seen if one.device == seen[0].device]
     speed = _speed(configuration)
     alike = [one for one in here if one.speed == speed] or here
     return Experience(
         runs=len(here),
-        device=here[-1].device,
-        total_bytes=here[-1].total_bytes,
+        device=here[0].device,
+        total_bytes=here[0].total_bytes,
         memory_ratio=_median([one.memory_ratio for one in alike]),
         seconds_per_operation=_median([one.seconds_per_operation for one in alike]),
     )
