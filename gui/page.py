@@ -6,9 +6,10 @@ from pathlib import Path
 
 import gradio as gr
 
+from gui.tabs.events import EVENT_OPTIONS
 from gui.tabs.monitor import build_monitor
 from gui.tabs.tensorboard import build_tensorboard
-from gui.tabs.train import EVENT_OPTIONS, build_train
+from gui.tabs.train import build_train
 from gui.texts import Texts
 
 

@@ -42,6 +42,10 @@ class Texts:
         """The text for this number: `NAME.one` for 1, `NAME.other` for all others, with {count} filled in."""
         return self(f"{name}.{'one' if number == 1 else 'other'}", count=f"{number:,}", **values)
 
+    def message(self, text: str) -> str:
+        """What the backend says, a problem, its hint, or what a run tells, as the page shows it: as it stands."""
+        return text
+
     def for_scripts(self) -> dict[str, Any]:
         """What gui/assets/texts.js gets."""
         shown = {branch: texts for branch, texts in self.tree.items() if branch not in SERVER_ONLY}
