@@ -23,6 +23,7 @@ from gui.events import run_events
 from gui.files import workspace_file
 from gui.guard import Guard
 from gui.languages import PageInLanguages
+from gui.module_map import click_modules, module_map
 from gui.run_actions import stop_run
 from gui.tensorboard import TensorBoard
 from gui.tensorboard_logs import NOT_SHOWN_PATH, LogLinks, logs_not_shown
@@ -150,6 +151,8 @@ def _routes() -> list[BaseRoute]:
         Route("/events/run", run_events),
         Route("/runs/{name}/stop", stop_run, methods=["POST"]),
         Route("/files/{path:path}", workspace_file),
+        Route("/module_map", module_map, methods=["POST"]),
+        Route("/module_map/click", click_modules, methods=["POST"]),
         Route(tensorboard.PATH, _to_tensorboard_folder),
         Route(tensorboard.PATH + "/{path:path}", _tensorboard, methods=["GET", "HEAD", "POST"]),
         Route(NOT_SHOWN_PATH, logs_not_shown),

@@ -119,11 +119,17 @@ def pattern_problems(
     return problems
 
 
+def is_default_excluded(module: LinearModule) -> bool:
+    """Whether the module is only trained if an include pattern matches it."""
+    return _DEFAULT.fullmatch(module.name) is not None
+
+
 def lora_name(module_name: str) -> str:
     """The name of a module in a LoRA file: `lora_unet_double_blocks_0_img_attn_qkv`."""
     return "lora_unet_" + module_name.replace(".", "_")
 
 
+_DEFAULT = re.compile(DEFAULT_EXCLUDE)
 _NOTHING_SELECTED = Problem(
     "the patterns leave no module to train",
     f"remove a pattern from {EXCLUDE_OPTION}, or bring modules back with {INCLUDE_OPTION}",
@@ -131,10 +137,10 @@ _NOTHING_SELECTED = Problem(
 )
 
 
-def _matches(modules: Iterable[LinearModule], patterns: Sequence[str]) -> Mapping[str, Match]:
+def _matches(modules: Sequence[LinearModule], patterns: Sequence[str]) -> Mapping[str, Match]:
     """What is found with each pattern and with DEFAULT_EXCLUDE, which is known to be quick and needs no process."""
     names = [module.name for module in modules]
-    default = frozenset(name for name in names if re.fullmatch(DEFAULT_EXCLUDE, name))
+    default = frozenset(module.name for module in modules if is_default_excluded(module))
     found = {match.pattern: match for match in match_patterns(patterns, names)} if patterns else {}
     return {DEFAULT_EXCLUDE: Match(DEFAULT_EXCLUDE, default), **found}
 

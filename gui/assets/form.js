@@ -1,7 +1,10 @@
 // The Train form: opening a section, going to the field of an option, telling what Start says.
 
+import { startDerivedNumbers } from "./derived_numbers.js";
 import { setAttribute } from "./dom.js";
+import { formValues, readForm } from "./form_values.js";
 import { markProblems } from "./form_problems.js";
+import { dressLists } from "./list_rows.js";
 import { restoreOptionLevel, revealOption, showOptions } from "./option_level.js";
 import { startOptionSearch } from "./option_search.js";
 
@@ -10,6 +13,7 @@ const FIRST_SECTION = "model";
 export function startForm() {
   document.addEventListener("click", onClick);
   startOptionSearch();
+  startDerivedNumbers();
   new MutationObserver(follow).observe(document.body, { childList: true, subtree: true });
   follow();
 }
@@ -23,6 +27,8 @@ export function refreshPlan() {
 function follow() {
   if (!container()?.dataset.open) openSection(wantedSection());
   restoreOptionLevel();
+  dressLists();
+  if (!formValues()) readForm();
   tellMessages();
   markProblems(navigationButtons());
 }
@@ -41,7 +47,7 @@ function goToOption(name) {
   openSection(section.id.replace("section-", ""));
   revealOption(block);
   block.scrollIntoView({ block: "center" });
-  block.querySelector("input, textarea")?.focus();
+  (block.querySelector(".loom-rows input") ?? block.querySelector("input, textarea"))?.focus();
 }
 
 function openSection(key) {

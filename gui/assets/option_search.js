@@ -1,6 +1,7 @@
 // The search for an option: "/" goes to it, the arrow keys to what it found, Enter opens, Escape and elsewhere close.
 
 import { element, setText } from "./dom.js";
+import { facts } from "./form_values.js";
 import { fill, texts } from "./texts.js";
 
 const MOST_HITS = 8;
@@ -49,15 +50,15 @@ function onSearchKey(event, search) {
 
 function showHits() {
   const wanted = field().value.trim().toLowerCase();
-  const options = JSON.parse(field().dataset.options);
-  const found = wanted ? options.filter(([name, label]) => `${name} ${label}`.toLowerCase().includes(wanted)) : [];
+  const options = facts();
+  const found = wanted ? options.filter(({ name, label }) => `${name} ${label}`.toLowerCase().includes(wanted)) : [];
   list().replaceChildren(...found.slice(0, MOST_HITS).map(hit));
   if (!found.length) list().textContent = texts.train.search.nothing;
   list().hidden = !wanted;
   tell(wanted && (found.length ? fill(texts.train.search.found, { count: found.length }) : texts.train.search.nothing));
 }
 
-function hit([name, label]) {
+function hit({ name, label }) {
   return element("button", { type: "button", "data-option": name }, label, element("small", {}, name));
 }
 
