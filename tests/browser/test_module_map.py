@@ -1,4 +1,4 @@
-"""The card "Modules to train" in a real browser: common selections, pattern rows, findings, the map by mouse and keys."""
+"""The card "Modules to train" in a real browser: selections, pattern rows, findings, the map by mouse and keys."""
 
 from __future__ import annotations
 
