@@ -3,10 +3,13 @@
 import { startDerivedNumbers } from "./derived_numbers.js";
 import { setAttribute } from "./dom.js";
 import { formValues, readForm } from "./form_values.js";
+import { startMarks } from "./form_marks.js";
+import { startNeeds } from "./form_needs.js";
 import { markProblems } from "./form_problems.js";
 import { dressLists } from "./list_rows.js";
 import { restoreOptionLevel, revealOption, showOptions } from "./option_level.js";
 import { startOptionSearch } from "./option_search.js";
+import { dressPaths } from "./path_fields.js";
 
 const FIRST_SECTION = "model";
 
@@ -14,6 +17,8 @@ export function startForm() {
   document.addEventListener("click", onClick);
   startOptionSearch();
   startDerivedNumbers();
+  startMarks();
+  startNeeds();
   new MutationObserver(follow).observe(document.body, { childList: true, subtree: true });
   follow();
 }
@@ -28,6 +33,7 @@ function follow() {
   if (!container()?.dataset.open) openSection(wantedSection());
   restoreOptionLevel();
   dressLists();
+  dressPaths();
   if (!formValues()) readForm();
   tellMessages();
   markProblems(navigationButtons());

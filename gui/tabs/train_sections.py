@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from html import escape
 
 import gradio as gr
@@ -68,21 +69,27 @@ def _navigation() -> str:
         f"<button type='button' data-section='{key}'{_basic_class(options)}><span>{escape(title)}</span></button>"
         for key, (title, options) in sections().items()
     )
-    facts = json.dumps(
-        [
-            {"name": declared.name, "label": declared.label, "section": key}
-            for key, (_, options) in sections().items()
-            for declared in options
-        ]
-    )
+    facts = json.dumps([_facts(declared, key) for key, (_, options) in sections().items() for declared in options])
     return (
         "<input type='search' id='option-search' placeholder='Search options' aria-label='Search options' "
         f"autocomplete='off'><div id='option-hits' hidden></div><div id='loom-facts' data-facts='{escape(facts)}' "
         f"hidden></div><nav aria-label='Sections'>{buttons}</nav>"
+        "<p id='loom-differing' class='loom-muted' role='status'></p>"
         "<div id='loom-option-level' role='group' aria-label='Options shown'>"
         "<button type='button' data-options='basic'>Basic</button><button type='button' data-options='all'>All</button>"
         "</div>"
     )
+
+
+def _facts(declared: Option, section: str) -> dict[str, object]:
+    """What the page's scripts know of an option; in English, which is searched beside the page's own language."""
+    return {
+        "name": declared.name,
+        "section": section,
+        "label": declared.label,
+        "help": declared.help,
+        "needs": [asdict(need) for need in declared.needs],
+    }
 
 
 def _basic_class(options: list[Option]) -> str:

@@ -155,7 +155,7 @@ def test_rows_are_added_pasted_moved_and_removed_by_keys(network: Page):
     expect(area).to_have_value(".*a.*\n.*b.*\n.*c=d.*")
     network.get_by_role("textbox", name="Exclude patterns, row 3").press("Alt+ArrowUp")
     expect(area).to_have_value(".*a.*\n.*c=d.*\n.*b.*")
-    network.get_by_role("button", name="Move row 2 of Exclude patterns").press("ArrowUp")
+    network.get_by_role("button", name="Move row 2 of Exclude patterns", exact=True).press("ArrowUp")
     expect(area).to_have_value(".*c=d.*\n.*a.*\n.*b.*")
     network.get_by_role("button", name="Remove row 2 of Exclude patterns").click()
     expect(area).to_have_value(".*c=d.*\n.*b.*")
@@ -166,13 +166,14 @@ def test_rows_are_added_pasted_moved_and_removed_by_keys(network: Page):
 
 
 def test_scale_and_both_learning_rates_stand_beside_their_fields(network: Page):
-    network.get_by_label("Alpha", exact=True).fill("16")
+    alpha, ratio = network.get_by_label(re.compile("^Alpha Strength")), network.get_by_label("LoRA+ ratio")
+    alpha.fill("16")
     expect(network.locator("#network_alpha output")).to_have_text("Scale alpha / rank = 0.5")
-    network.get_by_label("LoRA+ ratio").fill("4")
+    ratio.fill("4")
     expect(network.locator("#loraplus_lr_ratio output")).to_have_text("up 8e-4 · down 2e-4")
-    network.get_by_label("LoRA+ ratio").fill("")
+    ratio.fill("")
     expect(network.locator("#loraplus_lr_ratio output")).to_have_text("")
-    network.get_by_label("Alpha", exact=True).fill("1")
+    alpha.fill("1")
     expect(network.locator("#network_alpha output")).to_have_text("Scale alpha / rank = 0.03125")
 
 
