@@ -21,8 +21,12 @@ from starlette.staticfiles import StaticFiles
 from gui import tensorboard
 from gui.events import run_events
 from gui.files import workspace_file
+from gui.folder_browser import list_paths
 from gui.guard import Guard
 from gui.languages import PageInLanguages
+from gui.loaded_preset import loaded_preset
+from gui.module_map import click_modules, module_map
+from gui.path_check import check_path
 from gui.run_actions import stop_run
 from gui.tensorboard import TensorBoard
 from gui.tensorboard_logs import NOT_SHOWN_PATH, LogLinks, logs_not_shown
@@ -150,6 +154,11 @@ def _routes() -> list[BaseRoute]:
         Route("/events/run", run_events),
         Route("/runs/{name}/stop", stop_run, methods=["POST"]),
         Route("/files/{path:path}", workspace_file),
+        Route("/form/preset", loaded_preset),
+        Route("/paths/check", check_path, methods=["POST"]),
+        Route("/paths/list", list_paths, methods=["POST"]),
+        Route("/module_map", module_map, methods=["POST"]),
+        Route("/module_map/click", click_modules, methods=["POST"]),
         Route(tensorboard.PATH, _to_tensorboard_folder),
         Route(tensorboard.PATH + "/{path:path}", _tensorboard, methods=["GET", "HEAD", "POST"]),
         Route(NOT_SHOWN_PATH, logs_not_shown),

@@ -118,7 +118,7 @@ def make_plan(configuration: Configuration) -> Plan:
     Without a readable transformer file the full-size model is assumed.
     """
     problems: list[Problem] = []
-    shape = _shape(configuration.model, problems)
+    shape = transformer_shape(configuration.model, problems)
     misfits = "error" if not problems else "warning" if problems == [PYTORCH_FILE] else None
     network = plan_network(configuration.network, block_linears(shape), misfits=misfits)
     problems += network.problems
@@ -163,7 +163,9 @@ def make_plan(configuration: Configuration) -> Plan:
     )
 
 
-def _shape(model: ModelOptions, problems: list[Problem]) -> TransformerShape:
+def transformer_shape(model: ModelOptions, problems: list[Problem]) -> TransformerShape:
+    """The size of the transformer that the file holds, the full size where it cannot be read; the reason is added to
+    the problems."""
     if model.dit is None:
         problems.append(Problem("no transformer is chosen", hint="name its weights file", option="dit"))
         return TransformerShape.full_size()

@@ -4,6 +4,7 @@ import { keepAppearance } from "./appearance.js";
 import { chosenRun, followChosenRun } from "./chosen_run.js";
 import { refreshPlan, startForm } from "./form.js";
 import { showHeader } from "./header.js";
+import { showModuleMap, showSelections } from "./module_map.js";
 import { showMonitor } from "./monitor.js";
 import { RunFeed } from "./run_feed.js";
 import { showTensorBoard } from "./tensorboard_frame.js";
@@ -11,6 +12,8 @@ import { showTensorBoard } from "./tensorboard_frame.js";
 const VIEWS = {
   "loom-header": showHeader,
   "loom-monitor": showMonitor,
+  "loom-selections": showSelections,
+  "loom-module-map": showModuleMap,
   "loom-tensorboard": showTensorBoard,
 };
 

@@ -10,12 +10,22 @@ from typing import Any
 import gradio as gr
 
 from gui.form import Draft
+from gui.loaded_preset import LoadedPreset
 from gui.tabs.events import EVENT_OPTIONS
 from gui.tabs.train_plan import PlanHandlers, build_plan_side
 from gui.tabs.train_presets import PresetHandlers, build_presets, preset_choices
 from gui.tabs.train_sections import build_fields, build_navigation
 from gui.tabs.train_start import StartHandlers
 from gui.texts import Texts
+
+PRESET_LOADED = "() => { document.dispatchEvent(new CustomEvent('loom-preset')); return []; }"
+TELL_FORM = "(...values) => { document.dispatchEvent(new CustomEvent('loom-form', { detail: values })); return []; }"
+WRITE_FORM = """(...values) => {
+  const form = { values };
+  document.dispatchEvent(new CustomEvent("loom-form-write", { detail: form }));
+  return form.values;
+}"""
+"""How the page's scripts read the form and write into it, without the server: gui/assets/form_values.js."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +61,26 @@ def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
         trigger_mode="always_last",
         **EVENT_OPTIONS,
     )
+    gr.on([field.change for field in fields], None, inputs=fields, js=TELL_FORM, **EVENT_OPTIONS)
+    read = gr.Button("Read", elem_id="read-form")
+    read.click(None, inputs=fields, js=TELL_FORM, **EVENT_OPTIONS)
+    write = gr.Button("Write", elem_id="write-form")  # clicked by script; never shown
+    write.click(None, inputs=fields, outputs=fields, js=WRITE_FORM, **EVENT_OPTIONS)
     refresh.click(plans.show, inputs=fields, outputs=side.shown, **EVENT_OPTIONS)
-    presets.load.click(
+    loaded = presets.load.click(
         preset_handlers.load, inputs=[presets.chosen, *fields], outputs=[side.message, *fields], **EVENT_OPTIONS
     )
-    presets.save.click(
+    loaded.then(LoadedPreset(workspace).remember, inputs=presets.chosen, **EVENT_OPTIONS).then(
+        None, js=PRESET_LOADED, **EVENT_OPTIONS
+    )
+    saved = presets.save.click(
         preset_handlers.save,
         inputs=[presets.name, *fields],
         outputs=[side.message, presets.chosen, presets.name],
         **EVENT_OPTIONS,
+    )
+    saved.then(LoadedPreset(workspace).remember, inputs=presets.chosen, **EVENT_OPTIONS).then(
+        None, js=PRESET_LOADED, **EVENT_OPTIONS
     )
     side.start.click(
         StartHandlers(workspace, texts).start,
