@@ -72,9 +72,9 @@ def _dtype(configuration: Configuration) -> str:
 
 
 def _in_cpu_memory(forecast: MemoryForecast, texts: Texts) -> str:
-    if not forecast.swapped:
+    if not forecast.in_cpu_memory:
         return ""
-    return f"<p>{escape(texts('plan.memory.in_cpu', size=format_bytes(forecast.swapped)))}</p>"
+    return f"<p>{escape(texts('plan.memory.in_cpu', size=format_bytes(forecast.in_cpu_memory)))}</p>"
 
 
 def _assumptions(plan: Plan, configuration: Configuration, experience: Experience, texts: Texts) -> Iterable[str]:
@@ -84,9 +84,9 @@ def _assumptions(plan: Plan, configuration: Configuration, experience: Experienc
     name = configuration.optimizer.optimizer_type
     short = name.rpartition(".")[2].lower()
     if not is_known_optimizer(name):
-        yield texts("plan.memory.optimizer_unknown", name=name)
+        yield texts("plan.memory.optimizer_unknown", optimizer=name)
     elif short in OPTIMIZER_BYTES:
-        yield texts("plan.memory.optimizer_known", name=name, size=OPTIMIZER_BYTES[short])
+        yield texts("plan.memory.optimizer_known", optimizer=name, size=OPTIMIZER_BYTES[short])
     if plan.samplings:
         yield texts("plan.memory.sampling")
     yield texts("plan.memory.reserve_text", size=format_bytes(plan.memory.reserve))

@@ -50,10 +50,14 @@ class Precision:
 
 @dataclass(frozen=True)
 class Activations:
-    """Bytes. kept: by all blocks, until the backward pass reaches them. passing: beside that, at the highest point."""
+    """Bytes. kept: by all blocks, until the backward pass reaches them. passing: beside that, at the highest point.
+
+    in_cpu_memory: the blocks' inputs that are kept there.
+    """
 
     kept: int
     passing: int
+    in_cpu_memory: int = 0
 
 
 def activation_bytes(
@@ -79,8 +83,9 @@ def activation_bytes(
     if not checkpointing:
         return Activations(sum(per_block), backward + ends)
     inputs = number * width * tokens.all
-    kept = inputs if inputs_in_cpu_memory else inputs * len(blocks)
-    return Activations(kept if blocks else 0, max(per_block, default=0) + backward + ends)
+    away = max(0, len(blocks) - 1) if inputs_in_cpu_memory else 0  # that of the block at work is on the device
+    passing = max(per_block, default=0) + backward + ends
+    return Activations(inputs * (len(blocks) - away), passing, inputs * away)
 
 
 def learning_blocks(shape: TransformerShape, trained: Collection[str]) -> list[str]:

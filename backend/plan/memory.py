@@ -41,7 +41,8 @@ OPTIMIZER_BYTES = {
 class MemoryForecast:
     """Bytes of one device at the highest point of a step, by what takes them.
 
-    swapped: beside them in CPU memory. tokens: of the largest micro-batch. reserve: of CUDA itself.
+    reserve: of CUDA itself. in_cpu_memory: beside them, swapped blocks and blocks' inputs. tokens: of the largest
+    micro-batch.
     """
 
     weights: int
@@ -50,7 +51,7 @@ class MemoryForecast:
     optimizer: int
     activations: int
     reserve: int
-    swapped: int
+    in_cpu_memory: int
     tokens: int
 
     @property
@@ -106,7 +107,7 @@ def forecast_memory(
         optimizer=optimizer_bytes(optimizer, sizes.values()),
         activations=activations.kept + activations.passing + cast,
         reserve=RESERVE,
-        swapped=weights.in_cpu_memory,
+        in_cpu_memory=weights.in_cpu_memory + activations.in_cpu_memory,
         tokens=tokens.all,
     )
 

@@ -104,7 +104,7 @@ class PlanHandlers:
             mended = (problem for problem in plan.problems if problem.option not in FILE_OPTIONS)
             plan = replace(plan, problems=(self._demo_not_made(), *mended))
         around = self._surroundings(configuration)
-        plan = replace(plan, problems=(*plan.problems, *self._shortages(plan, around)))
+        plan = replace(plan, problems=(*plan.problems, *self.shortages(plan, around)))
         commands = format_commands(configuration, workspace=self.workspace, shell=shell, texts=self.texts)
         return format_plan(plan, configuration, around, self.texts), toml, commands
 
@@ -128,16 +128,7 @@ class PlanHandlers:
         path.write_text(text, encoding="utf-8", newline="\n")
         return str(path)
 
-    def _surroundings(self, configuration: Configuration) -> Surroundings:
-        folder = Path(configuration.saving.output_dir or self.workspace)
-        return Surroundings(
-            experience=experience_of(configuration, workspace=self.workspace),
-            disk_free=free_bytes(folder),
-            gpu=first_gpu(),
-            folder=str(folder),
-        )
-
-    def _shortages(self, plan: Plan, around: Surroundings) -> Sequence[Problem]:
+    def shortages(self, plan: Plan, around: Surroundings) -> Sequence[Problem]:
         """Warnings for what this machine does not have enough of."""
         problems = []
         if around.disk_free is not None and plan.disk_bytes > around.disk_free:
@@ -153,6 +144,15 @@ class PlanHandlers:
             hint = self.texts("plan.memory.too_much_hint")
             problems.append(Problem(text, hint, "gradient_checkpointing", "warning"))
         return problems
+
+    def _surroundings(self, configuration: Configuration) -> Surroundings:
+        folder = Path(configuration.saving.output_dir or self.workspace)
+        return Surroundings(
+            experience=experience_of(configuration, workspace=self.workspace),
+            disk_free=free_bytes(folder),
+            gpu=first_gpu(),
+            folder=str(folder),
+        )
 
     def _demo_not_made(self) -> Problem:
         return Problem(self.texts("plan.demo_missing"), self.texts("plan.demo_missing_hint"), severity="warning")

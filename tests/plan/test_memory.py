@@ -78,8 +78,8 @@ def test_weights_take_what_their_type_takes():
 def test_swapped_blocks_lie_in_cpu_memory_but_for_their_places():
     none, swapped = forecast_of(), forecast_of(blocks_to_swap=20)
     block = 339_831_296 * 2
-    assert swapped.swapped == 10 * block + 21 * 141_591_808 * 2
-    assert swapped.weights == none.weights - swapped.swapped + 2 * block
+    assert swapped.in_cpu_memory == 10 * block + 21 * 141_591_808 * 2
+    assert swapped.weights == none.weights - swapped.in_cpu_memory + 2 * block
     assert forecast_of(blocks_to_swap=20, block_swap_ring_size=1).weights == swapped.weights - block
 
 
