@@ -95,7 +95,7 @@ def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
         choices = gr.Dropdown(choices=preset_choices(workspace, texts))
         return [choices, preset_handlers.describe(DEMO_PRESET), *Draft(workspace).load()]
 
-    return TrainTab(fill, [choice.chosen, choice.about, *fields], plans.show, [*side.choices, *fields], side.shown)
+    return TrainTab(fill, [choice.chosen, keeping.about, *fields], plans.show, [*side.choices, *fields], side.shown)
 
 
 def _wire_plan(plans: PlanHandlers, side: PlanSide, fields: Fields, texts: Texts) -> None:
@@ -152,7 +152,6 @@ def _wire_preset_choice(
     workspace: Path,
 ) -> None:
     inputs = [choice.chosen, *fields]
-    choice.chosen.change(handlers.describe, inputs=choice.chosen, outputs=choice.about, **EVENT_OPTIONS)
     loaded = choice.load.click(handlers.load, inputs=inputs, outputs=[side.message, *fields], **EVENT_OPTIONS)
     _remember(loaded, choice.chosen, workspace)
     choice.compare.click(handlers.compare, inputs=inputs, outputs=[side.message, *changes.shown], **EVENT_OPTIONS)
@@ -166,6 +165,7 @@ def _wire_preset_keeping(
     fields: Fields,
     workspace: Path,
 ) -> None:
+    chosen.change(handlers.describe, inputs=chosen, outputs=keeping.about, **EVENT_OPTIONS)
     told = [side.message, chosen]
     saved = keeping.save.click(
         handlers.save, inputs=[keeping.name, *fields], outputs=[*told, keeping.name], **EVENT_OPTIONS

@@ -34,18 +34,21 @@ from gui.texts import Texts
 
 @dataclass(frozen=True)
 class PresetChoice:
-    """The components that choose a preset, and what it says of itself."""
+    """The components that choose a preset."""
 
     chosen: gr.Dropdown
-    about: gr.HTML
     load: gr.Button
     compare: gr.Button
 
 
 @dataclass(frozen=True)
 class PresetKeeping:
-    """The components for the user's own presets. deleted: the name of the one that was deleted last on this page."""
+    """What the chosen preset says of itself, and the components for the user's own.
 
+    deleted: the name of the one that was deleted last on this page.
+    """
+
+    about: gr.HTML
     name: gr.Textbox
     save: gr.Button
     new_name: gr.Textbox
@@ -57,19 +60,19 @@ class PresetKeeping:
 
 def build_preset_choice(workspace: Path, texts: Texts) -> PresetChoice:
     """Build the list of presets with what can be done with the chosen one."""
-    with gr.Column(elem_id="loom-preset-choice", min_width=200):
+    with gr.Column(elem_id="loom-preset-choice", min_width=150):
         chosen = gr.Dropdown(
             choices=preset_choices(workspace, texts), value=DEMO_PRESET, label=texts("presets.choose"), elem_id="preset"
         )
-        about = gr.HTML(elem_id="preset-about", padding=False)
     load = gr.Button(texts("presets.load"), elem_id="preset-load", size="sm")
     compare = gr.Button(texts("presets.compare"), elem_id="preset-compare", size="sm")
-    return PresetChoice(chosen, about, load, compare)
+    return PresetChoice(chosen, load, compare)
 
 
 def build_preset_keeping(texts: Texts) -> PresetKeeping:
-    """Build what saves, renames and deletes, folded away."""
+    """Build what tells about a preset, and, folded away, what saves, renames and deletes."""
     deleted = gr.State("")
+    about = gr.HTML(elem_id="preset-about", padding=False)
     with gr.Accordion(texts("presets.manage"), open=False, elem_id="preset-manage"):
         with gr.Row(elem_classes="loom-buttons"):
             name = gr.Textbox(
@@ -81,7 +84,7 @@ def build_preset_keeping(texts: Texts) -> PresetKeeping:
             rename = gr.Button(texts("presets.rename"), elem_id="preset-rename", size="sm")
             delete = gr.Button(texts("presets.delete"), elem_id="preset-delete", size="sm")
     restore = gr.Button(texts("presets.restore"), elem_id="preset-restore", size="sm", visible=False)
-    return PresetKeeping(name, save, new_name, rename, delete, restore, deleted)
+    return PresetKeeping(about, name, save, new_name, rename, delete, restore, deleted)
 
 
 class PresetHandlers:
