@@ -126,7 +126,12 @@ def sections() -> dict[str, tuple[str, list[Option]]]:
 
 def _classes(declared: Option) -> list[str]:
     """What the style sheet and the scripts tell fields apart by."""
-    marks = {"loom-path": bool(declared.path), "loom-basic": declared.basic}
+    marks = {
+        "loom-basic": declared.basic,
+        "loom-path": bool(declared.path),
+        "loom-wants-file": "file" in declared.path,
+        "loom-wants-folder": "folder" in declared.path,
+    }
     return ["loom-field", f"loom-{declared.kind}", *(mark for mark, is_set in marks.items() if is_set)]
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import gradio as gr
 
 from gui.tabs.dataset import build_dataset
+from gui.tabs.events import EVENT_OPTIONS
 from gui.tabs.monitor import build_monitor
 from gui.tabs.settings import build_settings
 from gui.tabs.tensorboard import build_tensorboard
-from gui.tabs.train import EVENT_OPTIONS, build_train
+from gui.tabs.train import build_train
 from gui.texts import Texts
 
 

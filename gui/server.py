@@ -33,8 +33,12 @@ from gui.dataset_items import (
 )
 from gui.events import run_events
 from gui.files import workspace_file
+from gui.folder_browser import list_paths
 from gui.guard import Guard
 from gui.languages import PageInLanguages
+from gui.loaded_preset import loaded_preset
+from gui.module_map import click_modules, module_map
+from gui.path_check import check_path
 from gui.run_actions import stop_run
 from gui.settings_routes import get_settings, post_settings, support_bundle
 from gui.tensorboard import TensorBoard
@@ -183,6 +187,11 @@ def _routes() -> list[BaseRoute]:
         Route("/settings", get_settings),
         Route("/settings", post_settings, methods=["POST"]),
         Route("/support.zip", support_bundle),
+        Route("/form/preset", loaded_preset),
+        Route("/paths/check", check_path, methods=["POST"]),
+        Route("/paths/list", list_paths, methods=["POST"]),
+        Route("/module_map", module_map, methods=["POST"]),
+        Route("/module_map/click", click_modules, methods=["POST"]),
         Route(tensorboard.PATH, _to_tensorboard_folder),
         Route(tensorboard.PATH + "/{path:path}", _tensorboard, methods=["GET", "HEAD", "POST"]),
         Route(NOT_SHOWN_PATH, logs_not_shown),

@@ -21,6 +21,8 @@ HEAD = f"""
 <link rel="stylesheet" href="{ASSETS_PATH}/train.css">
 <link rel="stylesheet" href="{ASSETS_PATH}/settings.css">
 <link rel="stylesheet" href="{ASSETS_PATH}/dataset.css">
+<link rel="stylesheet" href="{ASSETS_PATH}/plan.css">
+<link rel="stylesheet" href="{ASSETS_PATH}/module_map.css">
 <script type="module" src="{ASSETS_PATH}/loom.js"></script>
 """
 """Linked, not inlined: Gradio rewrites the selectors of a style sheet that it is given."""

@@ -9,7 +9,7 @@ import torch
 from backend.commands.device import check_device, set_up_device, training_device
 from backend.commands.model import load_trained_model
 from backend.commands.optimization import check_chosen_optimizer, chosen_optimizer, chosen_schedule
-from backend.commands.outputs import add_outputs, make_output_places, sample_plan, sampler_of_run
+from backend.commands.outputs import add_outputs, make_output_places, sampler_of_run
 from backend.commands.processes import (
     is_first_process,
     make_accelerator,
@@ -24,6 +24,7 @@ from backend.commands.training_data import load_data
 from backend.config.configuration import Configuration
 from backend.errors import StoppedByUser
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
+from backend.plan.saving import SamplePlan
 from backend.runs.folder import RunFolder
 from backend.runs.status import Reporter
 from backend.training.loss import LossSettings
@@ -88,7 +89,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
         reporter=reporter,
         exchange=partial(average_gradients, network.parameters()) if sharding else None,
         sampler=sampler,
-        sample_plan=sample_plan(configuration),
+        sample_plan=SamplePlan.of(configuration.sampling),
     )
     resume(configuration, trainer)
     if places is not None:

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
+from backend.config.needs import Need
+
 Kind = Literal["flag", "integer", "number", "steps_or_ratio", "choice", "text", "list"]
 PathKind = Literal["", "file", "folder", "file or folder"]
 
@@ -48,15 +50,23 @@ def option(
     path: PathKind = "",
     network_arg: bool = False,
     suggestions: tuple[str, ...] = (),
+    needs: Need | tuple[Need, ...] = (),
     **limits: float,
 ) -> Any:
     """Declare an option.
 
     basic: most people change it. path: the text is a path of this kind. network_arg: in files and on musubi-tuner's
     command line the value stands inside `network_args`. suggestions: common values of a text. limits: ge, gt, le, lt as
-    in pydantic.
+    in pydantic. needs: what other options have to be for this one to act.
     """
-    facts = {"unit": unit, "basic": basic, "path": path, "network_arg": network_arg, "suggestions": suggestions}
+    facts = {
+        "unit": unit,
+        "basic": basic,
+        "path": path,
+        "network_arg": network_arg,
+        "suggestions": suggestions,
+        "needs": needs if isinstance(needs, tuple) else (needs,),
+    }
     return Field(default, title=label, json_schema_extra=facts, validate_default=True, **limits)
 
 
@@ -78,6 +88,7 @@ class Option:
     path: PathKind
     network_arg: bool
     suggestions: tuple[str, ...]
+    needs: tuple[Need, ...]
 
 
 def describe(group: type[OptionGroup], name: str) -> Option:

@@ -42,6 +42,7 @@ def _entry(declared: Option) -> str:
     facts.append("default: " + ("none" if declared.default in (None, []) else f"`{_toml(declared.default)}`"))
     if declared.network_arg:
         facts.append("in network_args")
+    facts += [need.in_words() for need in declared.needs]
     return f"**`{declared.name}`** · {declared.label} · {' · '.join(facts)}  \n{declared.help}\n"
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, model_validator
 
+from backend.config.needs import given, one_of, without
 from backend.config.options import OptionGroup, StepsOrRatio, option
 
 _DTYPE_ALIASES = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "float": "float32"}
@@ -168,14 +169,20 @@ class NetworkOptions(OptionGroup):
     which can change a weight in more directions at the same size. LoKr: a Kronecker product, which makes much smaller
     files."""
 
-    network_dim: int = option(32, label="Rank", basic=True, ge=1)
+    network_dim: int = option(32, label="Rank", basic=True, ge=1, needs=without("dim_from_weights"))
     """Rank of the matrices. A higher rank learns more detail and makes a larger file. Usual: 16 to 64 for LoRA, 4 to 16
     for LoHa, which learns about the square of it; a LoKr of a high rank keeps its larger matrix whole."""
 
-    network_alpha: float = option(1.0, label="Alpha", basic=True, ge=0)
+    network_alpha: float = option(1.0, label="Alpha", basic=True, ge=0, needs=without("dim_from_weights"))
     """Strength of the learned change: the scale is alpha / rank. 0 means alpha = rank, a scale of 1."""
 
-    factor: int = option(-1, label="LoKr factor", ge=-1, network_arg=True)
+    factor: int = option(
+        -1,
+        label="LoKr factor",
+        ge=-1,
+        network_arg=True,
+        needs=(one_of("network_module", "networks.lokr"), without("dim_from_weights")),
+    )
     """Size of the smaller matrix of a LoKr, where it divides that of the weight: a small one such as 8 learns more and
     makes a larger file. -1: as balanced as can be, the smallest file. Not used by LoRA and LoHa."""
 
@@ -186,7 +193,9 @@ class NetworkOptions(OptionGroup):
     conv_alpha: float | None = option(None, label="Alpha for convolutions", ge=0, network_arg=True)
     """Alpha for convolutions; it changes nothing either."""
 
-    network_dropout: float | None = option(None, label="Dropout", ge=0, lt=1)
+    network_dropout: float | None = option(
+        None, label="Dropout", ge=0, lt=1, needs=one_of("network_module", "networks.lora")
+    )
     """Part of the LoRA's inner values that is dropped at random in each training step. Empty: none. Not for LoHa and
     LoKr."""
 
@@ -201,22 +210,28 @@ class NetworkOptions(OptionGroup):
     """After each step, modules whose change of the weights is larger than this norm are scaled down to it. Empty: no
     limit. 1 is a common value."""
 
-    loraplus_lr_ratio: float | None = option(None, label="LoRA+ ratio", basic=True, gt=0, network_arg=True)
+    loraplus_lr_ratio: float | None = option(
+        None, label="LoRA+ ratio", basic=True, gt=0, network_arg=True, needs=one_of("network_module", "networks.lora")
+    )
     """The up matrices learn this many times faster than the down matrices (LoRA+). Empty: the same rate for both. Not
     for LoHa and LoKr, which have no such matrices."""
 
-    exclude_patterns: list[str] = option([], label="Exclude patterns", basic=True, network_arg=True)
+    exclude_patterns: list[str] = option(
+        [], label="Exclude patterns", basic=True, network_arg=True, needs=without("dim_from_weights")
+    )
     """Regular expressions; modules whose whole name matches one are not trained, unless an include pattern rescues
     them. The modulation layers are always excluded unless included."""
 
-    include_patterns: list[str] = option([], label="Include patterns", basic=True, network_arg=True)
+    include_patterns: list[str] = option(
+        [], label="Include patterns", basic=True, network_arg=True, needs=without("dim_from_weights")
+    )
     """Regular expressions; modules whose whole name matches one are trained although they are excluded. To train
     only some modules, exclude .* and include those."""
 
     network_weights: str | None = option(None, label="Start weights", path="file")
     """A file to start from, of the kind that is trained, in place of an untrained network; its own alpha holds."""
 
-    dim_from_weights: bool = option(False, label="Ranks from the start weights")
+    dim_from_weights: bool = option(False, label="Ranks from the start weights", needs=given("network_weights"))
     """Take modules, ranks, alphas and LoKr's factor from the start weights; the patterns, rank, alpha and factor above
     are not used."""
 
@@ -224,7 +239,9 @@ class NetworkOptions(OptionGroup):
     """LoRA, LoHa and LoKr files that are added to the transformer before training; the new network learns what they
     lack."""
 
-    base_weights_multiplier: list[float] = option([], label="Strengths of the merged files")
+    base_weights_multiplier: list[float] = option(
+        [], label="Strengths of the merged files", needs=given("base_weights")
+    )
     """How strongly each of the merged LoRA files is added, one number a file; 1 where none is given."""
 
     verbose: bool = option(False, label="List modules in the log", network_arg=True)
@@ -255,7 +272,9 @@ class OptimizerOptions(OptionGroup):
 class ScheduleOptions(OptionGroup):
     """Schedule"""
 
-    max_train_steps: int = option(1600, label="Steps", unit="optimizer steps", basic=True, ge=1)
+    max_train_steps: int = option(
+        1600, label="Steps", unit="optimizer steps", basic=True, ge=1, needs=without("max_train_epochs")
+    )
     """Length of the training. Not used when a number of epochs is given."""
 
     max_train_epochs: int | None = option(None, label="Epochs", unit="epochs", basic=True, ge=1)
@@ -264,25 +283,63 @@ class ScheduleOptions(OptionGroup):
     gradient_accumulation_steps: int = option(1, label="Gradient accumulation", unit="batches", ge=1)
     """Batches whose gradients are averaged before each optimizer step."""
 
-    lr_scheduler: LRScheduler = option("constant", label="Learning rate schedule")
+    lr_scheduler: LRScheduler = option("constant", label="Learning rate schedule", needs=without("lr_scheduler_type"))
     """How the learning rate changes during training."""
 
-    lr_warmup_steps: StepsOrRatio = option(0, label="Warm-up", unit="steps, ratio or %", ge=0)
+    lr_warmup_steps: StepsOrRatio = option(
+        0,
+        label="Warm-up",
+        unit="steps, ratio or %",
+        ge=0,
+        needs=(without("lr_scheduler_type"), without("lr_scheduler", "constant")),
+    )
     """Steps in which the learning rate rises from 0: a number of steps, or a part of all steps such as 0.1 or 10%."""
 
-    lr_decay_steps: StepsOrRatio = option(0, label="Decay", unit="steps, ratio or %", ge=0)
+    lr_decay_steps: StepsOrRatio = option(
+        0,
+        label="Decay",
+        unit="steps, ratio or %",
+        ge=0,
+        needs=(without("lr_scheduler_type"), one_of("lr_scheduler", "warmup_stable_decay")),
+    )
     """Steps at the end in which the learning rate falls; used by warmup_stable_decay only."""
 
-    lr_scheduler_num_cycles: int = option(1, label="Cycles", ge=1)
+    lr_scheduler_num_cycles: int = option(
+        1,
+        label="Cycles",
+        ge=1,
+        needs=(
+            without("lr_scheduler_type"),
+            one_of("lr_scheduler", "cosine_with_restarts", "cosine_with_min_lr", "warmup_stable_decay"),
+        ),
+    )
     """How often cosine_with_restarts starts again; half cosines of cosine_with_min_lr and warmup_stable_decay."""
 
-    lr_scheduler_power: float = option(1.0, label="Power", gt=0)
+    lr_scheduler_power: float = option(
+        1.0, label="Power", gt=0, needs=(without("lr_scheduler_type"), one_of("lr_scheduler", "polynomial"))
+    )
     """Bend of the schedule polynomial; 1 is a straight line."""
 
-    lr_scheduler_timescale: int | None = option(None, label="Timescale", unit="optimizer steps", ge=1)
+    lr_scheduler_timescale: int | None = option(
+        None,
+        label="Timescale",
+        unit="optimizer steps",
+        ge=1,
+        needs=(without("lr_scheduler_type"), one_of("lr_scheduler", "inverse_sqrt")),
+    )
     """Steps after which inverse_sqrt begins to fall. Empty: the warm-up, or 10000 without one."""
 
-    lr_scheduler_min_lr_ratio: float | None = option(None, label="Lowest rate", unit="ratio", ge=0, le=1)
+    lr_scheduler_min_lr_ratio: float | None = option(
+        None,
+        label="Lowest rate",
+        unit="ratio",
+        ge=0,
+        le=1,
+        needs=(
+            without("lr_scheduler_type"),
+            one_of("lr_scheduler", "cosine_with_min_lr", "warmup_stable_decay", "rex"),
+        ),
+    )
     """The lowest learning rate as a part of the full one, of cosine_with_min_lr, warmup_stable_decay and rex."""
 
     lr_scheduler_type: str | None = option(None, label="Schedule class")
@@ -303,10 +360,17 @@ class TimestepOptions(OptionGroup):
     """How noise levels are drawn. shift with a flow shift of 7 is the usual choice for HunyuanVideo; logsnr learns
     styles; those named after other models go by the size of the picture."""
 
-    discrete_flow_shift: float = option(1.0, label="Flow shift", basic=True, gt=0)
+    discrete_flow_shift: float = option(
+        1.0, label="Flow shift", basic=True, gt=0, needs=one_of("timestep_sampling", "shift")
+    )
     """Pushes the drawn noise levels towards more noise; used by the sampling method shift only."""
 
-    sigmoid_scale: float = option(1.0, label="Sigmoid scale", gt=0)
+    sigmoid_scale: float = option(
+        1.0,
+        label="Sigmoid scale",
+        gt=0,
+        needs=without("timestep_sampling", "sigma", "uniform", "logsnr", "ideogram4_shift"),
+    )
     """Width of the drawn distribution, used by sigmoid and all shifts; larger means more very clean and very noisy
     steps."""
 
@@ -322,7 +386,9 @@ class TimestepOptions(OptionGroup):
     logit_std: float = option(1.0, label="Logit width", gt=0)
     """Width of the distribution of logit_normal and logsnr."""
 
-    mode_scale: float = option(1.29, label="Mode scale")
+    mode_scale: float = option(
+        1.29, label="Mode scale", needs=(one_of("timestep_sampling", "sigma"), one_of("weighting_scheme", "mode"))
+    )
     """Strength of the weighting mode."""
 
     min_timestep: int | None = option(None, label="Lowest timestep", ge=0, le=999)
@@ -335,7 +401,9 @@ class TimestepOptions(OptionGroup):
     """Draw again what lies outside lowest and highest timestep, in place of squeezing the whole distribution between
     them."""
 
-    num_timestep_buckets: int | None = option(None, label="Timestep strata", ge=2)
+    num_timestep_buckets: int | None = option(
+        None, label="Timestep strata", ge=2, needs=without("timestep_sampling", "sigma")
+    )
     """Draw the noise levels of an epoch evenly from so many equal parts, so that small datasets see all of them. Empty:
     each is drawn by itself. Not used by the sampling method sigma."""
 
@@ -354,7 +422,9 @@ class MemoryOptions(OptionGroup):
     """Compute each block a second time in the backward pass instead of keeping its activations: far less memory,
     about a third more time."""
 
-    gradient_checkpointing_cpu_offload: bool = option(False, label="Block inputs in CPU memory")
+    gradient_checkpointing_cpu_offload: bool = option(
+        False, label="Block inputs in CPU memory", needs=given("gradient_checkpointing")
+    )
     """Keep what gradient checkpointing keeps of each block in CPU memory instead of the GPU's. It pays for long clips;
     only together with gradient checkpointing."""
 
@@ -370,15 +440,19 @@ class MemoryOptions(OptionGroup):
     steps. Counted as in musubi-tuner: half of them double blocks, and two single blocks for each of the rest, at most
     38 for the full-size model. Empty or 0: none."""
 
-    use_pinned_memory_for_block_swap: bool = option(False, label="Pinned memory for swapped blocks")
+    use_pinned_memory_for_block_swap: bool = option(
+        False, label="Pinned memory for swapped blocks", needs=given("blocks_to_swap")
+    )
     """Lock the swapped weights in CPU memory, so that the GPU fetches them by itself while it computes. Faster, but
     the system cannot use that memory for anything else."""
 
-    block_swap_ring_size: int = option(2, label="Swapped blocks on the GPU", unit="blocks", ge=1)
+    block_swap_ring_size: int = option(
+        2, label="Swapped blocks on the GPU", unit="blocks", ge=1, needs=given("blocks_to_swap")
+    )
     """Places on the GPU that swapped blocks take turns in, each as large as the largest of them. With 1 the GPU waits
     for each block; with 2 the next one comes while one is used."""
 
-    img_in_txt_in_offloading: bool = option(False, label="Swap the embedders")
+    img_in_txt_in_offloading: bool = option(False, label="Swap the embedders", needs=given("blocks_to_swap"))
     """Let the embedders of image and text visit the GPU as the swapped blocks do, in the same places: 0.6 GB less.
     Only together with blocks to swap."""
 
@@ -386,28 +460,36 @@ class MemoryOptions(OptionGroup):
     """Have torch compile the blocks when they first run: minutes at the start, faster steps after. It needs a C++
     compiler, on Windows also triton-windows."""
 
-    compile_backend: str = option("inductor", label="Compile backend", suggestions=("inductor", "cudagraphs"))
+    compile_backend: str = option(
+        "inductor", label="Compile backend", suggestions=("inductor", "cudagraphs"), needs=given("compile")
+    )
     """Which of torch's compilers is used."""
 
     compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = option(
-        "default", label="Compile mode"
+        "default", label="Compile mode", needs=given("compile")
     )
     """How hard the compiler tries."""
 
-    compile_dynamic: Literal["auto", "true", "false"] = option("auto", label="Compile for any size")
+    compile_dynamic: Literal["auto", "true", "false"] = option(
+        "auto", label="Compile for any size", needs=given("compile")
+    )
     """true: one program for all sizes; false: one for each bucket size and each length of a caption; auto: torch finds
     out."""
 
-    compile_fullgraph: bool = option(False, label="Compile without breaks")
+    compile_fullgraph: bool = option(False, label="Compile without breaks", needs=given("compile"))
     """Fail where a block cannot be compiled as a whole, in place of compiling its parts."""
 
-    compile_cache_size_limit: int | None = option(None, label="Compiled programs kept", unit="programs", ge=1)
+    compile_cache_size_limit: int | None = option(
+        None, label="Compiled programs kept", unit="programs", ge=1, needs=given("compile")
+    )
     """Programs that are kept for each kind of block, such as one for each bucket size. Empty: torch's own number."""
 
     dynamo_backend: DynamoBackend = option("NO", label="Dynamo backend")
     """Have accelerate compile the whole transformer with this backend of torch, in place of its blocks (compile)."""
 
-    dynamo_mode: Literal["default", "reduce-overhead", "max-autotune"] = option("default", label="Dynamo mode")
+    dynamo_mode: Literal["default", "reduce-overhead", "max-autotune"] = option(
+        "default", label="Dynamo mode", needs=without("dynamo_backend", "NO")
+    )
     """How hard the dynamo backend INDUCTOR tries."""
 
     cuda_allow_tf32: bool = option(False, label="TF32")
@@ -438,15 +520,17 @@ class SamplingOptions(OptionGroup):
     sample_prompts: str | None = option(None, label="Prompt file", basic=True, path="file")
     """A .txt, .toml or .json file of prompts; samples are made of them while training."""
 
-    sample_at_first: bool = option(False, label="Sample at first")
+    sample_at_first: bool = option(False, label="Sample at first", needs=given("sample_prompts"))
     """Also make samples before the first step."""
 
     sample_every_n_steps: int | None = option(
-        None, label="Sample every n steps", unit="optimizer steps", basic=True, ge=1
+        None, label="Sample every n steps", unit="optimizer steps", basic=True, ge=1, needs=given("sample_prompts")
     )
     """Make samples after every n-th step."""
 
-    sample_every_n_epochs: int | None = option(None, label="Sample every n epochs", unit="epochs", basic=True, ge=1)
+    sample_every_n_epochs: int | None = option(
+        None, label="Sample every n epochs", unit="epochs", basic=True, ge=1, needs=given("sample_prompts")
+    )
     """Also make samples at the end of every n-th epoch."""
 
 
@@ -471,10 +555,14 @@ class SavingOptions(OptionGroup):
     save_every_n_steps: int | None = option(None, label="Save every n steps", unit="optimizer steps", ge=1)
     """Also save after every n-th step."""
 
-    save_last_n_epochs: int | None = option(None, label="Keep the last epochs", unit="files", ge=1)
+    save_last_n_epochs: int | None = option(
+        None, label="Keep the last epochs", unit="files", ge=1, needs=given("save_every_n_epochs")
+    )
     """Of the files saved at ends of epochs keep only so many. Empty: all."""
 
-    save_last_n_steps: int | None = option(None, label="Keep the last steps", unit="optimizer steps", ge=1)
+    save_last_n_steps: int | None = option(
+        None, label="Keep the last steps", unit="optimizer steps", ge=1, needs=given("save_every_n_steps")
+    )
     """Of the files saved after steps keep those that are at most so many steps old. Empty: all."""
 
     save_state: bool = option(False, label="Save states")
@@ -483,11 +571,21 @@ class SavingOptions(OptionGroup):
     save_state_on_train_end: bool = option(False, label="Save the last state")
     """Save the state at the end of training, so that it can be made longer."""
 
-    save_last_n_epochs_state: int | None = option(None, label="Keep the last epochs' states", unit="folders", ge=1)
+    save_last_n_epochs_state: int | None = option(
+        None,
+        label="Keep the last epochs' states",
+        unit="folders",
+        ge=1,
+        needs=(given("save_every_n_epochs"), given("save_state")),
+    )
     """Of the states saved at ends of epochs keep only so many. Empty: as many as files."""
 
     save_last_n_steps_state: int | None = option(
-        None, label="Keep the last steps' states", unit="optimizer steps", ge=1
+        None,
+        label="Keep the last steps' states",
+        unit="optimizer steps",
+        ge=1,
+        needs=(given("save_every_n_steps"), given("save_state")),
     )
     """Of the states saved after steps keep those that are at most so many steps old. Empty: as the files."""
 
@@ -514,7 +612,7 @@ class LoggingOptions(OptionGroup):
     """Show the options of the training beside its curves, as hyperparameters; paths of models and folders are left
     out."""
 
-    wandb_run_name: str | None = option(None, label="Run name in wandb")
+    wandb_run_name: str | None = option(None, label="Run name in wandb", needs=one_of("log_with", "wandb", "all"))
     """Name of the run in wandb. Empty: wandb makes one up."""
 
     log_tracker_config: str | None = option(None, label="Tracker settings", path="file")
@@ -559,22 +657,28 @@ class HuggingFaceOptions(OptionGroup):
     """OWNER/NAME of a repository on Hugging Face to which everything saved is uploaded; it is made where it is missing.
     The token is read from HF_TOKEN or from the workspace's secrets.toml."""
 
-    huggingface_repo_type: Literal["model", "dataset", "space"] = option("model", label="Kind of repository")
+    huggingface_repo_type: Literal["model", "dataset", "space"] = option(
+        "model", label="Kind of repository", needs=given("huggingface_repo_id")
+    )
     """What the repository is."""
 
-    huggingface_path_in_repo: str | None = option(None, label="Folder in the repository")
+    huggingface_path_in_repo: str | None = option(
+        None, label="Folder in the repository", needs=given("huggingface_repo_id")
+    )
     """Where in the repository the files go. Empty: to its top."""
 
-    huggingface_repo_visibility: Literal["private", "public"] = option("private", label="Visibility")
+    huggingface_repo_visibility: Literal["private", "public"] = option(
+        "private", label="Visibility", needs=given("huggingface_repo_id")
+    )
     """Who can see the repository if it is made now."""
 
-    save_state_to_huggingface: bool = option(False, label="Upload states")
+    save_state_to_huggingface: bool = option(False, label="Upload states", needs=given("huggingface_repo_id"))
     """Upload saved states too."""
 
     resume_from_huggingface: bool = option(False, label="Resume from the repository")
     """Take the state to resume from (resume) from Hugging Face: OWNER/NAME/FOLDER[:REVISION[:KIND]]."""
 
-    async_upload: bool = option(False, label="Upload in the background")
+    async_upload: bool = option(False, label="Upload in the background", needs=given("huggingface_repo_id"))
     """Go on training while files are uploaded; the last file is waited for."""
 
 
@@ -588,10 +692,10 @@ class MachineOptions(OptionGroup):
     num_machines: int = option(1, label="Machines", unit="machines", ge=1)
     """Computers that train together; the training is started on each of them with the same options but its number."""
 
-    machine_rank: int = option(0, label="Number of this machine", ge=0)
+    machine_rank: int = option(0, label="Number of this machine", ge=0, needs=without("num_machines", "1"))
     """0 for the machine that saves the files, 1 for the next, and so on."""
 
-    main_process_ip: str | None = option(None, label="Address of machine 0")
+    main_process_ip: str | None = option(None, label="Address of machine 0", needs=without("num_machines", "1"))
     """Where the other machines find machine 0, which they have to reach. Needed with several machines."""
 
     main_process_port: int | None = option(None, label="Port of machine 0", ge=1, le=65535)
@@ -607,13 +711,15 @@ class MachineOptions(OptionGroup):
     num_cpu_threads_per_process: int | None = option(None, label="CPU threads", unit="threads", ge=1)
     """Threads of each process for computing on the CPU. Empty: the cores of the machine, divided by its processes."""
 
-    ddp_timeout: int | None = option(None, label="Timeout between processes", unit="minutes", ge=1)
+    ddp_timeout: int | None = option(
+        None, label="Timeout between processes", unit="minutes", ge=1, needs=without("num_processes", "1")
+    )
     """How long processes wait for each other before the training fails. Empty: torch's own time."""
 
-    ddp_gradient_as_bucket_view: bool = option(False, label="Gradients as views")
+    ddp_gradient_as_bucket_view: bool = option(False, label="Gradients as views", needs=without("num_processes", "1"))
     """Let processes exchange gradients without a copy of their own; saves a little memory."""
 
-    ddp_static_graph: bool = option(False, label="Static graph")
+    ddp_static_graph: bool = option(False, label="Static graph", needs=without("num_processes", "1"))
     """Promise that every step uses the same modules, which saves a little time. Not with module dropout."""
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from backend.errors import OptionError, Problem
+from backend.plan.matching import LIMIT_S, Match, match_patterns
 from backend.plan.modules import LinearModule
 
 DEFAULT_EXCLUDE = ".*(img_mod|txt_mod|modulation).*"
@@ -23,13 +25,41 @@ class ModuleState(str, Enum):
     EXCLUDED_BY_DEFAULT = "excluded_by_default"
 
 
+Finding = Literal["", "invalid", "too_slow", "no_match", "part_only", "rescues_nothing"]
+"""What is wrong (the first two) or doubtful about a pattern."""
+
+
 @dataclass(frozen=True)
 class Decision:
-    """What was decided for one module, and the pattern that decided it; None where no pattern matches."""
+    """What was decided for one module, and the pattern that decided it; None where no pattern matches.
+
+    rescued_from: of a module that an include pattern brings back, the pattern that had excluded it.
+    """
 
     module: LinearModule
     state: ModuleState
     pattern: str | None
+    rescued_from: str | None = None
+
+
+@dataclass(frozen=True)
+class PatternReport:
+    """What one pattern of a list does. count: modules that it matches, of "part_only" names that it fits a part of.
+
+    suggestion: a pattern that was probably meant, "" if none is near. fault, position: of "invalid", as in `Match`.
+    """
+
+    option: str
+    pattern: str
+    finding: Finding
+    count: int
+    suggestion: str = ""
+    fault: str = ""
+    position: int | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        return self.finding not in ("invalid", "too_slow")
 
 
 def select_modules(
@@ -39,11 +69,16 @@ def select_modules(
 
     A pattern has to match the whole name, dots included. A module is left out when an exclude pattern or
     DEFAULT_EXCLUDE matches it, unless an include pattern does too: include patterns only bring back what is excluded.
-    Raises OptionError for a pattern that is not a regular expression.
+    Raises OptionError for a pattern that is not a regular expression, or that takes too long to match.
     """
-    exclude = compile_patterns([*exclude_patterns, DEFAULT_EXCLUDE], EXCLUDE_OPTION)
-    include = compile_patterns(include_patterns, INCLUDE_OPTION)
-    return [_decide(module, exclude, include) for module in modules]
+    modules = list(modules)
+    found = _matches(modules, [*exclude_patterns, *include_patterns])
+    lists = ((EXCLUDE_OPTION, exclude_patterns), (INCLUDE_OPTION, include_patterns))
+    reports = [_report(option, found[pattern], modules, ()) for option, patterns in lists for pattern in patterns]
+    if any(not report.is_usable for report in reports):
+        raise OptionError.of([_problem(report, modules) for report in reports if not report.is_usable])
+    exclude = [*(found[pattern] for pattern in exclude_patterns), found[DEFAULT_EXCLUDE]]
+    return [_decide(module, exclude, [found[pattern] for pattern in include_patterns]) for module in modules]
 
 
 def trained_modules(decisions: Iterable[Decision]) -> list[LinearModule]:
@@ -54,12 +89,16 @@ def trained_modules(decisions: Iterable[Decision]) -> list[LinearModule]:
     return trained
 
 
-def compile_patterns(patterns: Sequence[str], option: str) -> list[re.Pattern[str]]:
-    """The patterns of one option, compiled. Raises OptionError naming each invalid one and the place of its fault."""
-    invalid = _invalid_patterns(patterns, option)
-    if invalid:
-        raise OptionError.of(invalid)
-    return [re.compile(pattern) for pattern in patterns]
+def examine_patterns(
+    modules: Sequence[LinearModule], *, exclude_patterns: Sequence[str] = (), include_patterns: Sequence[str] = ()
+) -> list[PatternReport]:
+    """What each pattern does, first the exclude patterns, then the include patterns; it raises nothing."""
+    found = _matches(modules, [*exclude_patterns, *include_patterns])
+    excluded = [found[pattern].whole for pattern in (*exclude_patterns, DEFAULT_EXCLUDE)]
+    return [
+        *(_report(EXCLUDE_OPTION, found[pattern], modules, excluded) for pattern in exclude_patterns),
+        *(_report(INCLUDE_OPTION, found[pattern], modules, excluded) for pattern in include_patterns),
+    ]
 
 
 def pattern_problems(
@@ -67,19 +106,22 @@ def pattern_problems(
 ) -> list[Problem]:
     """What is wrong (errors) or doubtful (warnings) about the patterns; it raises nothing.
 
-    Errors: an invalid pattern, a selection without modules. Warnings: a pattern that matches no module, an include
-    pattern that matches only modules which are trained anyway.
+    Errors: an invalid pattern, one that takes too long, a selection without modules. Warnings: a pattern that matches
+    no module, an include pattern that matches only modules which are trained anyway.
     """
-    invalid = _invalid_patterns(exclude_patterns, EXCLUDE_OPTION) + _invalid_patterns(include_patterns, INCLUDE_OPTION)
-    exclude = _valid_patterns(exclude_patterns)
-    include = _valid_patterns(include_patterns)
-    names = [module.name for module in modules]
-    warnings = [_no_match(pattern, EXCLUDE_OPTION, names) for pattern in exclude if not _matched(pattern, names)]
-    warnings += [_include_problem(pattern, [*exclude, re.compile(DEFAULT_EXCLUDE)], names) for pattern in include]
-    problems = invalid + [warning for warning in warnings if warning is not None]
-    if not invalid and not _trains_any(modules, exclude_patterns, include_patterns):
+    patterns = {"exclude_patterns": exclude_patterns, "include_patterns": include_patterns}
+    reports = examine_patterns(modules, **patterns)
+    wrong = [report for report in reports if not report.is_usable]
+    doubtful = [report for report in reports if report.finding and report.is_usable]
+    problems = [_problem(report, modules) for report in wrong + doubtful]
+    if not wrong and all(d.state is not ModuleState.TRAINED for d in select_modules(modules, **patterns)):
         problems.append(_NOTHING_SELECTED)
     return problems
+
+
+def is_default_excluded(module: LinearModule) -> bool:
+    """Whether the module is only trained if an include pattern matches it."""
+    return _DEFAULT.fullmatch(module.name) is not None
 
 
 def lora_name(module_name: str) -> str:
@@ -87,6 +129,7 @@ def lora_name(module_name: str) -> str:
     return "lora_unet_" + module_name.replace(".", "_")
 
 
+_DEFAULT = re.compile(DEFAULT_EXCLUDE)
 _NOTHING_SELECTED = Problem(
     "the patterns leave no module to train",
     f"remove a pattern from {EXCLUDE_OPTION}, or bring modules back with {INCLUDE_OPTION}",
@@ -94,82 +137,82 @@ _NOTHING_SELECTED = Problem(
 )
 
 
-def _decide(module: LinearModule, exclude: Sequence[re.Pattern[str]], include: Sequence[re.Pattern[str]]) -> Decision:
+def _matches(modules: Sequence[LinearModule], patterns: Sequence[str]) -> Mapping[str, Match]:
+    """What is found with each pattern and with DEFAULT_EXCLUDE, which is known to be quick and needs no process."""
+    names = [module.name for module in modules]
+    default = frozenset(module.name for module in modules if is_default_excluded(module))
+    found = {match.pattern: match for match in match_patterns(patterns, names)} if patterns else {}
+    return {DEFAULT_EXCLUDE: Match(DEFAULT_EXCLUDE, default), **found}
+
+
+def _decide(module: LinearModule, exclude: Sequence[Match], include: Sequence[Match]) -> Decision:
     excluded_by = _first_match(exclude, module.name)
     if excluded_by is None:
         return Decision(module, ModuleState.TRAINED, None)
     included_by = _first_match(include, module.name)
     if included_by is not None:
-        return Decision(module, ModuleState.TRAINED, included_by)
+        return Decision(module, ModuleState.TRAINED, included_by, rescued_from=excluded_by)
     by_default = excluded_by == DEFAULT_EXCLUDE
     return Decision(module, ModuleState.EXCLUDED_BY_DEFAULT if by_default else ModuleState.NOT_TRAINED, excluded_by)
 
 
-def _first_match(patterns: Iterable[re.Pattern[str]], name: str) -> str | None:
-    return next((pattern.pattern for pattern in patterns if pattern.fullmatch(name)), None)
+def _first_match(matches: Iterable[Match], name: str) -> str | None:
+    return next((match.pattern for match in matches if name in match.whole), None)
 
 
-def _trains_any(modules: Sequence[LinearModule], exclude: Sequence[str], include: Sequence[str]) -> bool:
-    decisions = select_modules(modules, exclude_patterns=exclude, include_patterns=include)
-    return any(decision.state is ModuleState.TRAINED for decision in decisions)
+def _report(
+    option: str, match: Match, modules: Sequence[LinearModule], excluded: Iterable[frozenset[str]]
+) -> PatternReport:
+    """excluded: what each exclude pattern matches, for an include pattern to bring back."""
+    pattern = match.pattern
+    if match.fault:
+        hint = _meant_as_wildcards(pattern, modules)
+        return PatternReport(option, pattern, "invalid", 0, hint, match.fault, match.position)
+    if match.is_too_slow:
+        return PatternReport(option, pattern, "too_slow", 0)
+    if match.whole:
+        idle = option == INCLUDE_OPTION and not any(match.whole & names for names in excluded)
+        return PatternReport(option, pattern, "rescues_nothing" if idle else "", len(match.whole))
+    if match.part:
+        return PatternReport(option, pattern, "part_only", len(match.part), _meant_whole(match, modules))
+    return PatternReport(option, pattern, "no_match", 0)
 
 
-def _invalid_patterns(patterns: Iterable[str], option: str) -> list[Problem]:
-    problems = (_fault(pattern, option) for pattern in patterns)
-    return [problem for problem in problems if problem is not None]
+def _problem(report: PatternReport, modules: Sequence[LinearModule]) -> Problem:
+    """A finding in words."""
+    about = f'{report.option}: "{report.pattern}"'
+    meant = f"did you mean {report.suggestion}?" if report.suggestion else ""
+    match report.finding:
+        case "invalid":
+            message = f"{about} is not a regular expression: {report.fault}"
+            return Problem(message, meant or "remove or mend the pattern", report.option)
+        case "too_slow":
+            message = f"{about} takes longer than {LIMIT_S:g} seconds to match"
+            return Problem(message, "repeat no group that repeats by itself, as (a+)+ does", report.option)
+        case "part_only":
+            message = (
+                f"{about} matches no module: it fits a part of {report.count} names, but has to match the whole name"
+            )
+            return Problem(message, meant or "put .* before and after it", report.option, "warning")
+        case "rescues_nothing":
+            message = f"{about} matches only modules that are trained anyway ({report.count})"
+            hint = f'to train only these, put ".*" into {EXCLUDE_OPTION}'
+            return Problem(message, hint, report.option, "warning")
+        case _:
+            example = modules[0].name if modules else "double_blocks.0.img_attn_qkv"
+            hint = f"names are written with dots: {example}"
+            return Problem(f"{about} matches no module", hint, report.option, "warning")
 
 
-def _valid_patterns(patterns: Iterable[str]) -> list[re.Pattern[str]]:
-    return [re.compile(pattern) for pattern in patterns if _fault(pattern, "") is None]
-
-
-def _fault(pattern: str, option: str) -> Problem | None:
-    try:
-        re.compile(pattern)
-    # OverflowError: "a{99999999999}", RecursionError: thousands of nested brackets
-    except (re.error, OverflowError, RecursionError) as error:
-        message = f'{option}: "{pattern}" is not a regular expression: {error}'
-        return Problem(message, _meant_as_wildcards(pattern), option)
-    return None
-
-
-def _meant_as_wildcards(pattern: str) -> str:
-    """A hint for `*single*`, written as one writes file names."""
+def _meant_as_wildcards(pattern: str, modules: Sequence[LinearModule]) -> str:
+    """`.*single.*` for `*single*`, written as one writes file names; "" where that is not it."""
     as_regex = re.sub(r"(?<!\.)\*", ".*", pattern)
-    if as_regex == pattern or _fault(as_regex, "") is not None:
-        return "remove or mend the pattern"
-    return f"did you mean {as_regex}?"
+    [match] = match_patterns([as_regex], [module.name for module in modules])
+    return as_regex if as_regex != pattern and match.is_usable else ""
 
 
-def _matched(pattern: re.Pattern[str], names: Iterable[str]) -> set[str]:
-    return {name for name in names if pattern.fullmatch(name)}
-
-
-def _include_problem(
-    pattern: re.Pattern[str], exclude: Sequence[re.Pattern[str]], names: Collection[str]
-) -> Problem | None:
-    matched = _matched(pattern, names)
-    if not matched:
-        return _no_match(pattern, INCLUDE_OPTION, names)
-    if any(_first_match(exclude, name) is not None for name in matched):
-        return None
-    message = f'{INCLUDE_OPTION}: "{pattern.pattern}" matches only modules that are trained anyway ({len(matched)})'
-    return Problem(message, f'to train only these, put ".*" into {EXCLUDE_OPTION}', INCLUDE_OPTION, "warning")
-
-
-def _no_match(pattern: re.Pattern[str], option: str, names: Collection[str]) -> Problem:
-    message = f'{option}: "{pattern.pattern}" matches no module'
-    found_inside = {name for name in names if pattern.search(name)}
-    if not found_inside:
-        example = next(iter(names), "double_blocks.0.img_attn_qkv")
-        return Problem(message, f"names are written with dots: {example}", option, "warning")
-    message = f"{message}: it fits a part of {len(found_inside)} names, but has to match the whole name"
-    return Problem(message, _whole_name_hint(pattern.pattern, found_inside, names), option, "warning")
-
-
-def _whole_name_hint(pattern: str, found_inside: set[str], names: Collection[str]) -> str:
+def _meant_whole(match: Match, modules: Sequence[LinearModule]) -> str:
     """The pattern with `.*` around it, if that matches the names in which the pattern was found and no others."""
-    for suggestion in (f".*{pattern}.*", f".*({pattern}).*"):  # the second for "a|b"
-        if _fault(suggestion, "") is None and _matched(re.compile(suggestion), names) == found_inside:
-            return f"did you mean {suggestion}?"
-    return "put .* before and after it"
+    suggestions = [f".*{match.pattern}.*", f".*({match.pattern}).*"]  # the second for "a|b"
+    found = match_patterns(suggestions, [module.name for module in modules])
+    return next((other.pattern for other in found if other.whole == match.part), "")

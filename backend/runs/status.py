@@ -32,6 +32,7 @@ class Status:
     such as a full disk: an id of failure_texts.py and a message each. seconds: how long it has been running, by a clock
     that is never set. peak_memory_bytes: the most main memory that its process has used; peak_gpu_bytes: of the GPU's,
     by torch's count.
+    memory: of a training's device, {"kind": "cuda" or "cpu", "device": its name, "total_bytes", "peak_bytes"}.
     """
 
     phase: Phase = "starting"
@@ -48,6 +49,7 @@ class Status:
     exit_code: int | None = None
     files: tuple[str, ...] = ()
     log_folder: str = ""
+    memory: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, Any] = field(default_factory=dict)
     troubles: tuple[Mapping[str, str], ...] = ()

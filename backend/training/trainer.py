@@ -23,6 +23,7 @@ from backend.atomic_file import is_disk_full
 from backend.errors import StoppedByUser, UserError
 from backend.networks.network import Network
 from backend.plan.resume import StateRecord
+from backend.plan.saving import NO_SAMPLES, SamplePlan
 from backend.plan.steps import StepCount
 from backend.runs.status import Reporter
 from backend.training.batches import TrainingBatch
@@ -32,10 +33,9 @@ from backend.training.loss import LossSettings, batch_loss
 from backend.training.noise_sampling import NoiseLevels, draw_noise_levels
 from backend.training.optimizers import has_training_mode, optimizer_log_values, set_training_mode
 from backend.training.pace import Pace
+from backend.training.peak_memory import peak_memory
 from backend.training.sampler import (
-    NO_SAMPLES,
     Sample,
-    SamplePlan,
     Sampler,
     SamplingEnded,
     label_of_epoch,
@@ -313,6 +313,7 @@ class Trainer:
             seconds_per_step=seconds_per_step,
             time_left_s=seconds_per_step * (self.steps.total_steps - self._step),
             peak_gpu_bytes=self._peak_gpu_bytes,
+            memory=peak_memory(self.accelerator.device),
         )
 
     @property

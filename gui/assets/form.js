@@ -1,15 +1,28 @@
 // The Train form: opening a section, going to the field of an option, telling what Start says.
 
+import { startDerivedNumbers } from "./derived_numbers.js";
 import { setAttribute } from "./dom.js";
+import { formValues, readForm } from "./form_values.js";
+import { startMarks } from "./form_marks.js";
+import { startNeeds } from "./form_needs.js";
+import { startHistoryKeys } from "./form_history.js";
 import { markProblems } from "./form_problems.js";
+import { dressLists } from "./list_rows.js";
 import { restoreOptionLevel, revealOption, showOptions } from "./option_level.js";
 import { startOptionSearch } from "./option_search.js";
+import { dressPaths } from "./path_fields.js";
+import { drawPlanPlots } from "./plan_plots.js";
 
 const FIRST_SECTION = "model";
 
 export function startForm() {
   document.addEventListener("click", onClick);
   startOptionSearch();
+  startDerivedNumbers();
+  startMarks();
+  startNeeds();
+  startHistoryKeys();
+  window.addEventListener("resize", drawPlanPlots);
   new MutationObserver(follow).observe(document.body, { childList: true, subtree: true });
   follow();
 }
@@ -23,7 +36,11 @@ export function refreshPlan() {
 function follow() {
   if (!container()?.dataset.open) openSection(wantedSection());
   restoreOptionLevel();
+  dressLists();
+  dressPaths();
+  if (!formValues()) readForm();
   tellMessages();
+  drawPlanPlots();
   markProblems(navigationButtons());
 }
 
@@ -41,7 +58,7 @@ function goToOption(name) {
   openSection(section.id.replace("section-", ""));
   revealOption(block);
   block.scrollIntoView({ block: "center" });
-  block.querySelector("input, textarea")?.focus();
+  (block.querySelector(".loom-rows input") ?? block.querySelector("input, textarea"))?.focus();
 }
 
 function openSection(key) {

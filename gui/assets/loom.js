@@ -5,6 +5,7 @@ import { chosenRun, followChosenRun } from "./chosen_run.js";
 import { showDataset } from "./dataset.js";
 import { refreshPlan, startForm } from "./form.js";
 import { showHeader } from "./header.js";
+import { showModuleMap, showSelections } from "./module_map.js";
 import { showMonitor } from "./monitor.js";
 import { RunFeed } from "./run_feed.js";
 import { showSettings } from "./settings.js";
@@ -15,6 +16,8 @@ const VIEWS = {
   "loom-header": showHeader,
   "loom-monitor": showMonitor,
   "loom-settings": showSettings,
+  "loom-selections": showSelections,
+  "loom-module-map": showModuleMap,
   "loom-tensorboard": showTensorBoard,
 };
 

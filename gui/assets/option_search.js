@@ -1,6 +1,7 @@
 // The search for an option: "/" goes to it, the arrow keys to what it found, Enter opens, Escape and elsewhere close.
 
 import { element, setText } from "./dom.js";
+import { facts } from "./form_values.js";
 import { fill, texts } from "./texts.js";
 
 const MOST_HITS = 8;
@@ -49,16 +50,32 @@ function onSearchKey(event, search) {
 
 function showHits() {
   const wanted = field().value.trim().toLowerCase();
-  const options = JSON.parse(field().dataset.options);
-  const found = wanted ? options.filter(([name, label]) => `${name} ${label}`.toLowerCase().includes(wanted)) : [];
+  const found = wanted ? findOptions(wanted) : [];
   list().replaceChildren(...found.slice(0, MOST_HITS).map(hit));
   if (!found.length) list().textContent = texts.train.search.nothing;
   list().hidden = !wanted;
   tell(wanted && (found.length ? fill(texts.train.search.found, { count: found.length }) : texts.train.search.nothing));
 }
 
-function hit([name, label]) {
-  return element("button", { type: "button", "data-option": name }, label, element("small", {}, name));
+/** The options whose name or label has the words, then those whose help has them; in the page's language or English. */
+function findOptions(wanted) {
+  const options = facts().map((option) => ({ ...option, ...shown(option) }));
+  const has = (...parts) => parts.join(" ").toLowerCase().includes(wanted);
+  const byName = options.filter(({ name, label, title }) => has(name, label, title));
+  const byHelp = options.filter((option) => !byName.includes(option) && has(option.help, option.info));
+  return [...byName, ...byHelp];
+}
+
+/** Label and help as they stand at the field, and the name of its section. */
+function shown({ name, label, section }) {
+  const block = document.getElementById(name);
+  const title = block?.querySelector("[data-testid='block-info'], .label-text")?.textContent.trim() || label;
+  const info = block?.querySelector(".info-text")?.textContent ?? "";
+  return { title, info, place: document.querySelector(`[data-section="${section}"]`)?.textContent ?? "" };
+}
+
+function hit({ name, title, place }) {
+  return element("button", { type: "button", "data-option": name }, title, element("small", {}, `${place} · ${name}`));
 }
 
 function closeHits() {

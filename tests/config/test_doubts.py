@@ -23,7 +23,7 @@ def test_the_defaults_leave_no_doubts():
         (
             {"dim_from_weights": True, "network_weights": "a.safetensors", "include_patterns": [".*"]},
             "include_patterns",
-            "dim_from_weights takes the modules of the start weights",
+            "include_patterns has no effect: dim_from_weights is on",
         ),
         ({"save_last_n_steps": 30}, "save_last_n_steps", "save_every_n_steps is not given"),
         (
@@ -47,13 +47,19 @@ def test_the_defaults_leave_no_doubts():
         ({"lr_scheduler_min_lr_ratio": 0.1}, "lr_scheduler_min_lr_ratio", "lr_scheduler is constant"),
         ({"lr_scheduler_timescale": 10}, "lr_scheduler_timescale", "lr_scheduler is constant"),
         ({"lr_scheduler_power": 2}, "lr_scheduler_power", "lr_scheduler is constant"),
-        ({"sample_every_n_steps": 10}, "sample_every_n_steps", "there is no prompt file"),
+        (
+            {"lr_scheduler": "polynomial", "lr_scheduler_type": "StepLR"},
+            "lr_scheduler",
+            "lr_scheduler_type is given",
+        ),
+        ({"max_train_steps": 9, "max_train_epochs": 2}, "max_train_steps", "max_train_epochs is given"),
+        ({"sample_every_n_steps": 10}, "sample_every_n_steps", "sample_prompts is not given"),
         (
             {"sample_prompts": "p.txt", "vae": "v", "text_encoder1": "a", "text_encoder2": "b"},
             "sample_prompts",
             "nothing says when to sample",
         ),
-        ({"async_upload": True}, "async_upload", "there is no repository"),
+        ({"async_upload": True}, "async_upload", "huggingface_repo_id is not given"),
     ],
 )
 def test_an_option_without_effect_is_named_with_the_reason(values, option, text):
@@ -71,7 +77,6 @@ def test_an_option_without_effect_is_named_with_the_reason(values, option, text)
         {"min_timestep": 0, "max_timestep": 1000},
         {"max_timestep": 300, "timestep_sampling": "uniform"},
         {"lr_scheduler_min_lr_ratio": 0.1, "lr_scheduler": "rex"},
-        {"lr_scheduler_power": 2, "lr_scheduler_type": "StepLR"},
         {"async_upload": True, "huggingface_repo_id": "ada/loras"},
     ],
 )

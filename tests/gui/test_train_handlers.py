@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gradio as gr
 import pytest
 
 from backend.config.configuration import all_options
 from backend.runs.folder import list_runs
 from gui.form import Draft, form_of
-from gui.tabs.train import TrainHandlers
+from gui.tabs.train_changes import ChangesHandlers
+from gui.tabs.train_plan import PlanHandlers
+from gui.tabs.train_presets import PresetHandlers
+from gui.tabs.train_start import StartHandlers
 from gui.texts import texts_of
 from tests.commands.tiny_project import TRANSFORMER, make_project
 
@@ -15,15 +19,26 @@ DEFAULTS = dict(zip(all_options(), form_of({}), strict=True))
 
 
 @pytest.fixture
-def handlers(tmp_path):
-    return TrainHandlers(tmp_path / "workspace", texts_of("en"))
+def workspace(tmp_path):
+    return tmp_path / "workspace"
+
+
+@pytest.fixture
+def start(workspace):
+    return StartHandlers(workspace, texts_of("en")).start
+
+
+@pytest.fixture
+def presets(workspace):
+    texts = texts_of("en")
+    return PresetHandlers(workspace, ChangesHandlers(texts), texts)
 
 
 def raw(**changes) -> list:
     return list({**DEFAULTS, **changes}.values())
 
 
-def test_nothing_is_queued_when_the_training_would_be_refused_after_the_caching(handlers, tmp_path):
+def test_nothing_is_queued_when_the_training_would_be_refused_after_the_caching(start, workspace, tmp_path):
     project = make_project(tmp_path)
     for path in (tmp_path / "cache").iterdir():
         path.unlink()
@@ -31,40 +46,40 @@ def test_nothing_is_queued_when_the_training_would_be_refused_after_the_caching(
     form = raw(
         dit=str(TRANSFORMER), dataset_config=str(project.dataset_file), output_dir=str(tmp_path), output_name="mine"
     )
-    message, _ = handlers.start(*form)
+    message, _ = start(*form)
     assert "exists already" in message
-    assert list_runs(handlers.workspace) == []
+    assert list_runs(workspace) == []
 
 
-def test_the_demo_is_not_made_for_a_training_with_an_invalid_pattern(handlers):
-    demo = handlers.workspace / "demo"
+def test_the_demo_is_not_made_for_a_training_with_an_invalid_pattern(start, workspace):
+    demo = workspace / "demo"
     form = raw(dit=str(demo / "models" / "transformer.safetensors"), exclude_patterns="((")
-    message, _ = handlers.start(*form)
+    message, _ = start(*form)
     assert "is not a regular expression" in message
-    assert list_runs(handlers.workspace) == []
+    assert list_runs(workspace) == []
 
 
-def test_an_unreadable_file_is_a_problem_of_the_plan_and_the_draft_is_kept(handlers):
+def test_an_unreadable_file_is_a_problem_of_the_plan_and_the_draft_is_kept(workspace):
     form = raw(dit="/" + "x" * 300 + ".safetensors", output_name="kept")
-    plan, _, _ = handlers.edit(*form)
+    plan, _, _ = PlanHandlers(workspace, texts_of("en")).edit("all", "bash", *form)
     assert "cannot be read" in plan
-    assert Draft(handlers.workspace).load() == form
+    assert Draft(workspace).load() == form
 
 
-def test_a_preset_of_one_option_leaves_the_others_as_they_are(handlers):
-    folder = handlers.workspace / "presets"
+def test_a_preset_of_one_option_leaves_the_others_as_they_are(presets, workspace):
+    folder = workspace / "presets"
     folder.mkdir(parents=True)
     (folder / "rank.toml").write_text("network_dim = 64\n", encoding="utf-8")
-    message, *loaded = handlers.load_preset("rank", *raw(learning_rate="1e-5x"))
-    changed = dict(zip(all_options(), loaded, strict=True))
-    assert (changed["network_dim"], changed["learning_rate"]) == ("64", "1e-5x")
+    message, *loaded = presets.load("rank", *raw(learning_rate="1e-5x"))
+    changed = {name: value for name, value in zip(all_options(), loaded, strict=True) if value != gr.skip()}
+    assert changed == {"network_dim": "64"}
     assert "Loaded rank: 1 option" in message
 
 
-def test_a_broken_preset_changes_nothing_and_says_why(handlers):
-    folder = handlers.workspace / "presets"
+def test_a_broken_preset_changes_nothing_and_says_why(presets, workspace):
+    folder = workspace / "presets"
     folder.mkdir(parents=True)
     (folder / "broken.toml").write_text("network_dmi = 64\n", encoding="utf-8")
-    message, *loaded = handlers.load_preset("broken", *raw())
-    assert loaded == raw()
+    message, *loaded = presets.load("broken", *raw())
+    assert all(value == gr.skip() for value in loaded)
     assert "network_dmi" in message and "id you mean network_dim?" in message

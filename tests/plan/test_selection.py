@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.errors import OptionError, UserError
@@ -15,7 +15,7 @@ from backend.plan.modules import TransformerShape, block_linears
 from backend.plan.selection import (
     DEFAULT_EXCLUDE,
     ModuleState,
-    compile_patterns,
+    examine_patterns,
     lora_name,
     pattern_problems,
     select_modules,
@@ -83,14 +83,19 @@ def test_an_invalid_pattern_is_refused_where_the_reference_trains_on(name, messa
 
 def test_all_invalid_patterns_of_an_option_are_told_at_once():
     with pytest.raises(OptionError) as refusal:
-        compile_patterns(["[a", ".*", "a{99999999999999999999}"], "exclude_patterns")
+        select_modules(MODULES, exclude_patterns=["[a", ".*", "a{99999999999999999999}"])
     assert [problem.option for problem in refusal.value.problems] == ["exclude_patterns", "exclude_patterns"]
     assert "unterminated character set at position 0" in refusal.value.problems[0].message
     assert "the repetition number is too large" in refusal.value.problems[1].message
 
 
-def test_patterns_are_compiled_in_their_order():
-    assert [pattern.pattern for pattern in compile_patterns(["b", "a"], "include_patterns")] == ["b", "a"]
+@pytest.mark.parametrize("option", ["exclude_patterns", "include_patterns"])
+def test_a_pattern_that_takes_too_long_is_refused_and_hangs_nothing(option):
+    message = f'{option}: "([a-z_0-9.]+)+\\$" takes longer than 2 seconds to match'
+    with pytest.raises(OptionError, match=re.escape(message)):
+        select_modules(MODULES, **{option: [r"([a-z_0-9.]+)+\$"]})
+    [problem] = pattern_problems(MODULES, **{option: [r"([a-z_0-9.]+)+\$"]})
+    assert (problem.message, problem.severity, problem.option) == (message, "error", option)
 
 
 def test_selecting_nothing_is_refused():
@@ -161,11 +166,35 @@ def test_nothing_is_wrong_with_the_patterns_of_the_documentation(name):
     assert pattern_problems(MODULES, **patterns_of(CASES[name])) == []
 
 
+def test_a_report_tells_what_each_pattern_does_in_the_order_of_the_lists():
+    reports = examine_patterns(
+        MODULES,
+        exclude_patterns=[".*txt.*", "single_blocks", "ab(c"],
+        include_patterns=[".*txt_mlp.*", ".*img_mlp.*", "none"],
+    )
+    assert [(report.finding, report.count) for report in reports] == [
+        ("", 100),
+        ("part_only", 120),
+        ("invalid", 0),
+        ("", 40),
+        ("rescues_nothing", 40),
+        ("no_match", 0),
+    ]
+    assert (reports[1].suggestion, reports[2].position) == (".*single_blocks.*", 2)
+
+
+def test_a_module_that_is_brought_back_names_the_pattern_that_had_excluded_it():
+    decisions = select_modules(MODULES, exclude_patterns=[".*"], include_patterns=[".*linear1"])
+    rescued = next(decision for decision in decisions if decision.module.name == "single_blocks.0.linear1")
+    assert (rescued.pattern, rescued.rescued_from) == (".*linear1", ".*")
+
+
 pattern_texts = st.one_of(
     st.text(max_size=12), st.sampled_from([".*", "single_blocks", r".*\d\d.*", "(", "*", "linear.*"])
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(pattern_texts, max_size=3), st.lists(pattern_texts, max_size=3))
 def test_problems_hold_an_error_exactly_when_the_selection_is_refused(exclude, include):
     patterns = {"exclude_patterns": exclude, "include_patterns": include}
@@ -178,6 +207,7 @@ def test_problems_hold_an_error_exactly_when_the_selection_is_refused(exclude, i
         assert not has_error
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.sampled_from(sorted(NAMES)), st.data())
 def test_a_suggested_pattern_matches_what_the_pattern_was_found_in(name, data):
     start = data.draw(st.integers(1, len(name) - 2))

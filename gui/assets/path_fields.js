@@ -1,0 +1,81 @@
+// Fields that hold a path: what lies there is told below them as it is typed, and a button opens the server's folders.
+
+import { element, setText } from "./dom.js";
+import { chooseOnServer } from "./folder_dialog.js";
+import { formValues, setFields, subscribeToForm } from "./form_values.js";
+import { formatBytes } from "./numbers.js";
+import { fill, texts } from "./texts.js";
+
+const PATIENCE_MS = 150;
+const IS_WRONG = { missing: true, not_a_file: true, not_a_folder: true, damaged: true, unreadable: true, other_weights: true };
+
+const told = new Map(); // option -> the text that was checked last
+let timer = null;
+
+/** Give every path field that Gradio has mounted its button and its line. */
+export function dressPaths() {
+  for (const block of document.querySelectorAll(".loom-path:not(.loom-dressed-path)")) {
+    if (block.querySelector("input, textarea")) dress(block);
+  }
+}
+
+subscribeToForm(() => {
+  clearTimeout(timer);
+  timer = setTimeout(checkAll, PATIENCE_MS);
+});
+
+function dress(block) {
+  block.classList.add("loom-dressed-path");
+  const browse = element("button", { type: "button", class: "loom-link loom-browse", onclick: () => choose(block, browse) }, texts.form.paths.browse);
+  block.append(element("p", { class: "loom-path-told", role: "status" }), browse);
+}
+
+async function choose(block, button) {
+  const label = block.querySelector("[data-testid='block-info']")?.textContent.trim() ?? block.id;
+  const isList = block.classList.contains("loom-list");
+  const lines = linesOf(formValues()[block.id]);
+  const wanted = { label, wantsFile: block.classList.contains("loom-wants-file"), wantsFolder: block.classList.contains("loom-wants-folder") };
+  const chosen = await chooseOnServer({ ...wanted, path: lines.at(-1) ?? "" });
+  if (chosen) setFields({ [block.id]: isList ? [...lines, chosen].join("\n") : chosen });
+  button.focus();
+}
+
+function checkAll() {
+  for (const block of document.querySelectorAll(".loom-dressed-path")) {
+    const text = formValues()[block.id] ?? "";
+    if (told.get(block.id) === text) continue;
+    told.set(block.id, text);
+    check(block, text);
+  }
+}
+
+/** Tell what lies at each line of the field; an answer that comes too late is dropped. */
+async function check(block, text) {
+  const lines = linesOf(text);
+  const answers = await Promise.all(lines.map((path) => ask(block.id, path)));
+  if (told.get(block.id) !== text) return;
+  const isWrong = answers.some(({ finding }) => IS_WRONG[finding]);
+  const place = block.querySelector(".loom-path-told");
+  place.classList.toggle("loom-doubtful", isWrong);
+  setText(place, answers.map(inWords).join("\n"));
+}
+
+async function ask(option, path) {
+  const answer = await fetch("paths/check", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ option, path }),
+  });
+  if (!answer.ok) throw new Error(`paths/check: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+}
+
+function inWords({ kind, size, finding, about, dtypes, wanted }) {
+  if (finding) return fill(texts.form.paths.findings[finding], { about, wanted });
+  const parts = [kind === "folder" ? texts.form.paths.folder : about, dtypes?.join(", "), size === null ? "" : formatBytes(size)];
+  return parts.filter(Boolean).join(" · ");
+}
+
+function linesOf(text) {
+  return String(text ?? "").split("\n").map((line) => line.trim()).filter(Boolean);
+}
