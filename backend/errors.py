@@ -39,9 +39,12 @@ class UserError(Exception):
     """Something a user can understand and mend; one line for each problem."""
 
     exit_code = 1
+    cause = ""
+    """The id of what is wrong in backend/runs/failure_texts.py, where the class or the place that raises knows it."""
 
-    def __init__(self, message: str, *, hint: str = "", option: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", option: str = "", cause: str = "") -> None:
         self.problems: tuple[Problem, ...] = (Problem(message, hint, option),)
+        self.cause = cause or type(self).cause
         super().__init__(str(self.problems[0]))
 
     def lines(self) -> list[str]:
@@ -49,10 +52,10 @@ class UserError(Exception):
         return [f"{problem.severity}: {problem}" for problem in self.problems]
 
     @classmethod
-    def of(cls, problems: Iterable[Problem]) -> UserError:
+    def of(cls, problems: Iterable[Problem], *, cause: str = "") -> UserError:
         """The same error for several problems at once, so that all mistakes are told in one go."""
         problems = tuple(problems)
-        error = cls(problems[0].message, hint=problems[0].hint, option=problems[0].option)
+        error = cls(problems[0].message, hint=problems[0].hint, option=problems[0].option, cause=cause)
         error.problems = problems
         error.args = ("\n".join(str(problem) for problem in problems),)
         return error
@@ -67,13 +70,19 @@ class InputError(UserError):
 class OptionError(InputError):
     """An option's name or value."""
 
+    cause = "wrong_setting"
+
 
 class DatasetError(InputError):
     """The dataset file, a picture, a clip, a caption or a cache file."""
 
+    cause = "dataset"
+
 
 class ModelFileError(InputError):
     """A weights file that is missing, damaged or of another kind."""
+
+    cause = "wrong_model_file"
 
 
 class StoppedByUser(UserError):

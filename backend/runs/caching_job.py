@@ -17,9 +17,10 @@ NEEDED = {
 """The caching commands in their order, and the options that each cannot do without."""
 
 
-def submit_caching(configuration: Configuration, *, workspace: Path) -> list[RunFolder]:
+def submit_caching(configuration: Configuration, *, workspace: Path, held: bool = False) -> list[RunFolder]:
     """Put the caching of what is missing into the queue, the second command after the first.
 
+    held: they wait until the first is released.
     Raises OptionError naming the models that are not given; then nothing is queued.
     """
     check_caching(configuration)
@@ -28,8 +29,15 @@ def submit_caching(configuration: Configuration, *, workspace: Path) -> list[Run
         run = create_run_folder(workspace, command)
         complete = configuration.changed(skip_existing=True, **absolute_paths(configuration))
         write_configuration(run.config_file, complete, title=f"LoRA Loom run {run.name}")
-        arguments = ("-m", "backend", command, "--config_file", str(run.config_file))
-        submit(run, Job(command, command, arguments, needs=tuple(needed.name for needed in runs)))
+        write_configuration(run.given_file, configuration, title=f"As given to LoRA Loom run {run.name}")
+        job = Job(
+            kind=command,
+            name=command,
+            arguments=("-m", "backend", command, "--config_file", str(run.config_file)),
+            needs=tuple(needed.name for needed in runs),
+            devices=_devices(configuration.caching.device),
+        )
+        submit(run, job, held=held and not runs)
         runs.append(run)
     return runs
 
@@ -47,3 +55,9 @@ def check_caching(configuration: Configuration) -> None:
             )
             for name in missing
         )
+
+
+def _devices(device: str | None) -> tuple[str, ...]:
+    """The number in a device such as cuda:1, which is the only one that the caching keeps to then."""
+    name, _, number = (device or "").partition(":")
+    return (number,) if name == "cuda" and number.isdigit() else ()

@@ -37,7 +37,9 @@ class Job:
     """What to run. arguments: what follows the Python interpreter. needs: names of runs that must finish first.
 
     A job in the foreground belongs to the command line that made it; the queue leaves it alone.
-    submitted: when, as Unix time; `submit` fills it in.
+    devices: the GPUs that it keeps to, as their numbers; jobs with other ones may run beside it. Empty: it runs alone.
+    submitted: when, as Unix time. order: the how manieth of the workspace, from 1; a clock that is set back does not
+    change it. `submit` fills both in.
     """
 
     kind: str
@@ -45,7 +47,21 @@ class Job:
     arguments: tuple[str, ...]
     needs: tuple[str, ...] = ()
     foreground: bool = False
+    devices: tuple[str, ...] = ()
     submitted: float = 0.0
+    order: int = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run stands in the queue: that with the smallest position is next. One that is held is passed over."""
+
+    position: float
+    held: bool = False
+
+
+REQUESTS = ("stop", "stop_after_epoch", "save", "sample")
+"""What a run can be asked for. All but stop and stop_after_epoch are taken away when they are heard."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,22 @@ class RunFolder:
         return self.path / "exit.json"
 
     @property
+    def place_file(self) -> Path:
+        return self.path / "place.json"
+
+    @property
+    def stop_file(self) -> Path:
+        return self.path / "stop.json"
+
+    @property
+    def given_file(self) -> Path:
+        return self.path / "given.toml"
+
+    @property
+    def notes_file(self) -> Path:
+        return self.path / "notes.txt"
+
+    @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.jsonl"
 
@@ -120,6 +152,16 @@ class RunFolder:
     def exit_record(self) -> dict[str, Any] | None:
         return read_json(self.exit_file)
 
+    def place(self) -> Place:
+        """Its place in the queue: where it was moved to, else in the order of submission."""
+        job, record = self.job(), read_json(self.place_file) or {}
+        position = record.get("position", job.order if job else 0)
+        return Place(float(position), held=bool(record.get("held", False)))
+
+    def stop_record(self) -> dict[str, Any] | None:
+        """How far the stopping of the run is, see docs/runs.md; None while nobody stops it."""
+        return read_json(self.stop_file)
+
     def process(self) -> ProcessMark | None:
         """The process at the head of the run: the one its parent recorded; when that is gone, the one that trains."""
         status = self.status()
@@ -141,7 +183,9 @@ class RunFolder:
         return RunState.STOPPED if self.has_request("stop") else RunState.QUEUED
 
     def request(self, what: str) -> None:
-        """Ask the run for something; it looks at the end of every step. They act on "stop" and "sample"."""
+        """Ask the run for one of REQUESTS; a training looks at the end of every step."""
+        if what not in REQUESTS:
+            raise ValueError(f"a run cannot be asked for {what!r}; known are {', '.join(REQUESTS)}")
         folder = self.path / "requests"
         folder.mkdir(exist_ok=True)
         (folder / what).touch()
@@ -176,9 +220,14 @@ def make_numbered_folder(parent: Path, stem: str) -> Path:
     raise FileExistsError(f"{parent / stem}: there are a thousand of this name")
 
 
-def submit(run: RunFolder, job: Job) -> None:
-    """Write the job, last of all files: with it the run stands in the queue."""
-    write_json(run.job_file, asdict(replace(job, submitted=time.time())))
+def submit(run: RunFolder, job: Job, *, held: bool = False) -> None:
+    """Write the job, last of all files: with it the run stands in the queue, passed over while it is held."""
+    newest = next(iter(list_runs(run.workspace)), None)
+    before = newest.job() if newest else None
+    job = replace(job, submitted=time.time(), order=1 + (before.order if before else 0))
+    if held:
+        write_json(run.place_file, asdict(Place(job.order, held=True)))
+    write_json(run.job_file, asdict(job))
 
 
 def list_runs(workspace: Path) -> list[RunFolder]:
@@ -187,7 +236,7 @@ def list_runs(workspace: Path) -> list[RunFolder]:
     if not folder.is_dir():
         return []
     runs = [(run, job) for run in map(RunFolder, folder.iterdir()) if (job := run.job()) is not None]
-    runs.sort(key=lambda entry: (entry[1].submitted, entry[0].name), reverse=True)
+    runs.sort(key=lambda entry: (entry[1].order, entry[1].submitted, entry[0].name), reverse=True)
     return [run for run, _ in runs]
 
 
@@ -258,6 +307,8 @@ def _read_job(path: Path, _written: int) -> Job:
             arguments=tuple(record["arguments"]),
             needs=tuple(record.get("needs", ())),
             foreground=bool(record.get("foreground", False)),
+            devices=tuple(record.get("devices", ())),
+            order=int(record.get("order", 0)),
             submitted=float(record.get("submitted", 0.0)),
         )
     except (KeyError, TypeError, ValueError) as error:  # TypeError: no object at all, or not of these types

@@ -1,10 +1,34 @@
-"""Following a log file that another process writes."""
+"""A log file that another process writes: following it, and its last lines."""
 
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 from typing import TextIO
+
+TAIL_BYTES = 64 * 1024
+
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+def read_tail(path: Path, *, limit: int = TAIL_BYTES) -> list[str]:
+    """The last lines of a log, [] if there is none: without colours, and of a line that was overwritten the last text.
+
+    limit: bytes that are read; a line that is cut by it is left out.
+    """
+    try:
+        with path.open("rb") as file:
+            start = max(0, file.seek(0, 2) - limit)
+            file.seek(start)
+            data = file.read()
+    except OSError:
+        return []
+    if start:
+        data = data.partition(b"\n")[2]
+    lines = _COLOURS.sub("", data.decode("utf-8", errors="replace")).split("\n")
+    shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in lines]
+    return [line for line in shown if line]
 
 
 class LogFollower:

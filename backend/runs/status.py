@@ -24,6 +24,9 @@ class Status:
     """Where a run stands. Steps are optimizer steps of a training, items of a caching; times are in seconds.
 
     exit_code: what the run's command ends with, told with the outcome where a launcher would make 1 of it.
+    error: what it failed with, as `backend.runs.failures.describe_error` gives it. troubles: what went wrong and did
+    not end it, such as a full disk. seconds: how long it has been running, by a clock that is never set.
+    peak_memory_bytes: the most main memory that its process has used; peak_gpu_bytes: of the GPU's, by torch's count.
     """
 
     phase: Phase = "starting"
@@ -41,6 +44,11 @@ class Status:
     files: tuple[str, ...] = ()
     log_folder: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    error: Mapping[str, Any] = field(default_factory=dict)
+    troubles: tuple[str, ...] = ()
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    peak_gpu_bytes: int = 0
     process: Mapping[str, float] = field(default_factory=dict)
     started: float = 0.0
     updated: float = 0.0
@@ -52,7 +60,7 @@ def read_status(path: Path) -> Status | None:
     if record is None:
         return None
     known = {name: value for name, value in record.items() if name in Status.__dataclass_fields__}
-    return Status(**{**known, "files": tuple(known.get("files", ()))})
+    return Status(**{**known, **{name: tuple(known.get(name, ())) for name in ("files", "troubles")}})
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -25,12 +25,17 @@ NEUTRAL_ACCELERATE_CONFIG = Path(__file__).with_name("accelerate.yaml")
 
 
 def submit_training(
-    configuration: Configuration, *, workspace: Path, foreground: bool = False, needs: Sequence[RunFolder] = ()
+    configuration: Configuration,
+    *,
+    workspace: Path,
+    foreground: bool = False,
+    needs: Sequence[RunFolder] = (),
+    held: bool = False,
 ) -> RunFolder:
     """Check the training, make its run folder and put it into the queue.
 
     needs: runs that must finish first, such as the caching of the dataset; what they will make may be missing still.
-    A seed is drawn where none is given.
+    held: it waits until it is released. A seed is drawn where none is given.
     Raises OptionError with every problem that keeps it from starting; then no folder is made.
     """
     check_training(configuration, files_may_be_missing=bool(needs))
@@ -38,6 +43,7 @@ def submit_training(
     complete = complete_configuration(configuration, run=run, workspace=workspace)
     if _copy_dataset_file(complete.dataset.dataset_config, run):
         complete = complete.changed(dataset_config=str(run.dataset_file))
+    write_configuration(run.given_file, configuration, title=f"As given to LoRA Loom run {run.name}")
     write_configuration(run.config_file, complete, title=f"LoRA Loom run {run.name}")
     job = Job(
         kind="train",
@@ -45,8 +51,9 @@ def submit_training(
         arguments=tuple(launch_arguments(run.config_file, complete)),
         needs=tuple(needed.name for needed in needs),
         foreground=foreground,
+        devices=tuple(gpu.strip() for gpu in (complete.machines.gpu_ids or "").split(",") if gpu.strip().isdigit()),
     )
-    submit(run, job)
+    submit(run, job, held=held)
     return run
 
 

@@ -1,0 +1,246 @@
+"""Why a run failed: the cause by its id, the lines of the log that show it, what to change."""
+
+from __future__ import annotations
+
+import re
+import signal
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.errors import UserError
+from backend.runs.failure_changes import changes_for
+from backend.runs.failure_texts import TEXTS
+from backend.runs.folder import RunFolder, RunState
+from backend.runs.log_file import read_tail
+
+EVIDENCE_LINES = 12
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run failed. id and parameters: what a translation needs. sentence, advice: in English.
+
+    evidence: the lines of the log that show it. changes: options and the values that would help, {} if none is known.
+    """
+
+    id: str
+    parameters: Mapping[str, str | int]
+    evidence: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        return TEXTS[self.id].cause.format_map(self.parameters)
+
+    @property
+    def advice(self) -> str:
+        return TEXTS[self.id].advice.format_map(self.parameters)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON holds it, with the English words."""
+        return {
+            "id": self.id,
+            "parameters": dict(self.parameters),
+            "sentence": self.sentence,
+            "advice": self.advice,
+            "evidence": list(self.evidence),
+            "changes": dict(self.changes),
+        }
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """What status.json keeps of the error that ended a run: names of its classes, message, cause if it has one."""
+    return {
+        "types": [kind.__name__ for kind in type(error).__mro__ if kind not in (object, BaseException)],
+        "message": _first_line(error),
+        "cause": getattr(error, "cause", "") if isinstance(error, UserError) else "",
+        "parameters": dict(getattr(error, "parameters", {})),
+        "option": error.problems[0].option if isinstance(error, UserError) else "",
+        "package": (error.name or "") if isinstance(error, ImportError) else "",
+        "errno": error.errno or 0 if isinstance(error, OSError) else 0,
+    }
+
+
+def find_failure(run: RunFolder) -> Failure | None:
+    """Why the run failed or crashed; None for one that did neither.
+
+    It follows from what the run told, from how its process ended, and from its log, whoever is left to write it.
+    """
+    if run.state() not in (RunState.FAILED, RunState.CRASHED):
+        return None
+    ending = read_ending(run)
+    identity, parameters = _cause(ending)
+    evidence = _evidence(identity, ending)
+    return Failure(identity, parameters, evidence, changes_for(identity, parameters, run))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What is known of how a run ended. error: see `describe_error`. code: exit code or -signal, None if not known.
+
+    how: from exit.json. log: the last lines. step: the last one that was told. has_begun: whether it told anything.
+    """
+
+    error: Mapping[str, Any]
+    code: int | None
+    how: str
+    memory_ran_out: bool
+    log: tuple[str, ...]
+    step: int
+    message: str
+    is_recorded: bool
+
+
+def read_ending(run: RunFolder) -> Ending:
+    """How the run ended, from its files."""
+    status, ended = run.status(), run.exit_record()
+    record = ended or {}
+    return Ending(
+        error=status.error if status else {},
+        code=record.get("code"),
+        how=str(record.get("how", "")),
+        memory_ran_out=bool(record.get("memory_ran_out", False)),
+        log=tuple(read_tail(run.log_file)),
+        step=status.step if status else 0,
+        message=status.message if status and status.outcome else "",
+        is_recorded=ended is not None or bool(status and status.outcome),
+    )
+
+
+Parameters = dict[str, str | int]
+
+
+def _cause(ending: Ending) -> tuple[str, Parameters]:
+    """The id of the cause and its parameters: what the run told first, then its log, then how its process ended."""
+    for find in (_not_started, _told_cause, _shown_cause, _signal_cause):
+        if (found := find(ending)) is not None:
+            return found
+    if not ending.is_recorded:
+        return "vanished", {"step": ending.step}
+    if ending.message:
+        return ("told" if "UserError" in ending.error.get("types", ()) else "unknown"), {"message": ending.message}
+    last = ending.log[-1] if ending.log else f"exit code {ending.code}"
+    return "unknown", {"message": last}
+
+
+def _not_started(ending: Ending) -> tuple[str, Parameters] | None:
+    if not ending.how.startswith("not started: "):
+        return None
+    why = ending.how.removeprefix("not started: ")
+    if needed := re.fullmatch(r"(\S+) is (\w+)", why):
+        return "needed_run", {"run": needed[1], "state": needed[2]}
+    return "not_started", {"message": why}
+
+
+def _told_cause(ending: Ending) -> tuple[str, Parameters] | None:
+    """The cause that the error in status.json names, by the place that raised it or by its class."""
+    error = ending.error
+    message = str(error.get("message", ""))
+    cause = error.get("cause", "")
+    if cause in TEXTS and cause != "wrong_setting":
+        return cause, {"message": message, **error.get("parameters", {})}
+    if package := error.get("package"):
+        return "missing_package", {"package": str(package).partition(".")[0]}
+    if message and (found := _cause_in(message)) is not None:
+        return found
+    return (cause, {"message": message}) if cause in TEXTS else None
+
+
+def _shown_cause(ending: Ending) -> tuple[str, Parameters] | None:
+    """The cause that a line of the log shows, the last one first."""
+    if ending.error:
+        return None  # the run knew better
+    return next((found for line in reversed(ending.log) if (found := _cause_in(line)) is not None), None)
+
+
+_MARKS = {
+    "gpu_out_of_memory": re.compile(
+        r"(?:CUDA|HIP|XPU|MPS backend).*out of memory|CUBLAS_STATUS_ALLOC_FAILED|OutOfMemoryError"
+    ),
+    "host_out_of_memory": re.compile(
+        r"can't allocate memory|Cannot allocate memory|not enough memory|^MemoryError\b|Unable to allocate .* an array"
+    ),
+    "disk_full": re.compile(r"No space left on device|Disk quota exceeded|not enough space on the disk|WinError 112\b"),
+    "missing_package": re.compile(r"^(?:ModuleNotFoundError|ImportError): No module named '([\w.]+)'"),
+    "port_taken": re.compile(r"EADDRINUSE|[Aa]ddress already in use|WinError 10048\b"),
+}
+"""How the libraries, and the system, say it."""
+
+
+def _cause_in(line: str) -> tuple[str, Parameters] | None:
+    """The cause that a line of a library or of the system tells."""
+    for identity, mark in _MARKS.items():
+        if found := mark.search(line):
+            return identity, _parameters(identity, line, found)
+    return None
+
+
+def _parameters(identity: str, line: str, found: re.Match[str]) -> Parameters:
+    if identity == "missing_package":
+        return {"package": found[1].partition(".")[0]}
+    if identity == "port_taken":
+        port = re.search(r"port[:= ]+(\d+)|:(\d{2,5})\b", line)
+        return {"port": int(port[1] or port[2]) if port else 0}
+    if identity == "gpu_out_of_memory":
+        size = r"([\d.]+ [KMG]i?B)"
+        patterns = {"wanted": rf"allocate {size}", "free": rf"{size} is free", "total": rf"capacity of {size}"}
+        found_sizes = {name: re.search(pattern, line) for name, pattern in patterns.items()}
+        return {name: match[1] if match else "?" for name, match in found_sizes.items()}
+    if identity == "host_out_of_memory":
+        wanted = re.search(r"allocate (\d+) bytes", line)
+        return {"wanted": format_bytes(int(wanted[1])) if wanted else "?"}
+    return {"message": line.strip()}
+
+
+def format_bytes(count: float) -> str:
+    """A size as torch writes it, such as 1.50 GiB."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.2f} {unit}" if unit != "B" else f"{count:.0f} B"
+        count /= 1024
+    return f"{count:.2f} GiB"
+
+
+_FAULTS = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
+
+
+def _signal_cause(ending: Ending) -> tuple[str, Parameters] | None:
+    """The signal that ended the process: the exit code is its negative."""
+    if ending.code is None or ending.code >= 0:
+        return None
+    number = -ending.code
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = "?"
+    told: Parameters = {"signal": number, "signal_name": name}
+    if name in _FAULTS:
+        return "fault", told
+    return ("killed_for_memory" if ending.memory_ran_out and name == "SIGKILL" else "killed"), told
+
+
+def _evidence(identity: str, ending: Ending) -> tuple[str, ...]:
+    """The lines that show it, or the last ones; of an error that is not known the end of its traceback."""
+    if identity in ("unknown", "fault"):
+        return ending.log[_start_of_traceback(ending.log) :][-EVIDENCE_LINES:]
+    mark = _MARKS.get(identity) or _mark_of_message(ending)
+    shown = [line for line in ending.log if mark.search(line)] if mark else []
+    return tuple(shown[-EVIDENCE_LINES:]) or ending.log[-EVIDENCE_LINES:]
+
+
+def _mark_of_message(ending: Ending) -> re.Pattern[str] | None:
+    message = str(ending.error.get("message", ""))
+    return re.compile(re.escape(message)) if message else None
+
+
+def _start_of_traceback(log: tuple[str, ...]) -> int:
+    starts = ("Traceback (most recent call last)", "Fatal Python error", "Current thread")
+    return max((number for number, line in enumerate(log) if line.startswith(starts)), default=0)
+
+
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, UserError):
+        return error.problems[0].message
+    return traceback.format_exception_only(error)[-1].strip()

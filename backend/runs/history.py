@@ -1,0 +1,116 @@
+"""The list of runs: queue and history in one table, each run as one row, read fast."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from backend.runs.failures import find_failure
+from backend.runs.folder import RunFolder, RunState, list_runs
+from backend.runs.notes import read_notes
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run in a table. Times are Unix time, None while there is none; seconds: how long it has run.
+
+    run: name of the folder. title: name of the job, as the user gave it. held and position: see `Place`. loss: the last
+    one. failure: id of the cause, "" for a run that did not fail.
+    """
+
+    run: str
+    title: str
+    kind: str
+    state: RunState
+    submitted: float
+    position: float
+    held: bool
+    needs: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    foreground: bool = False
+    started: float | None = None
+    ended: float | None = None
+    seconds: float | None = None
+    phase: str = ""
+    step: int = 0
+    total_steps: int = 0
+    epoch: int = 0
+    total_epochs: int = 0
+    loss: float | None = None
+    average_loss: float | None = None
+    peak_memory_bytes: int = 0
+    peak_gpu_bytes: int = 0
+    message: str = ""
+    failure: str = ""
+    notes: str = ""
+    troubles: tuple[str, ...] = field(default=())
+
+    def record(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {**asdict(self), "state": self.state.value}
+
+
+def list_rows(workspace: Path) -> list[RunRow]:
+    """All runs of the workspace, the one submitted last first.
+
+    A run that is over is read again only when one of its files has changed.
+    """
+    return [row for run in list_runs(workspace) if (row := row_of(run)) is not None]
+
+
+def row_of(run: RunFolder) -> RunRow | None:
+    """The row of a run, None while its folder is still being made."""
+    state = run.state()
+    if state.is_over:
+        return _row_of_ended(run.path, _signature(run))
+    return _read_row(run, state)
+
+
+def _signature(run: RunFolder) -> tuple[int, ...]:
+    """When each of the files that make up a row was written, 0 where there is none."""
+    files = (run.job_file, run.status_file, run.exit_file, run.process_file, run.place_file, run.notes_file)
+    return tuple(_written(path) for path in files)
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=10_000)
+def _row_of_ended(path: Path, _signature: tuple[int, ...]) -> RunRow | None:
+    run = RunFolder(path)
+    return _read_row(run, run.state())
+
+
+def _read_row(run: RunFolder, state: RunState) -> RunRow | None:
+    job, status, ended = run.job(), run.status(), run.exit_record()
+    if job is None:
+        return None
+    place, failure = run.place(), find_failure(run)
+    row = {
+        "run": run.name,
+        "title": job.name,
+        "kind": job.kind,
+        "state": state,
+        "submitted": job.submitted,
+        "position": place.position,
+        "held": place.held,
+        "needs": job.needs,
+        "devices": job.devices,
+        "foreground": job.foreground,
+        "failure": failure.id if failure else "",
+        "notes": read_notes(run),
+    }
+    if status is not None:
+        names = ("started", "seconds", "phase", "step", "total_steps", "epoch", "total_epochs", "loss", "average_loss")
+        names += ("peak_memory_bytes", "peak_gpu_bytes", "message", "troubles")
+        row |= {name: getattr(status, name) for name in names}
+        row["ended"] = status.updated if state.is_over else None
+    if ended is not None:
+        row["ended"] = ended.get("at")
+    return RunRow(**row)

@@ -1,0 +1,68 @@
+"""The order of the queue: which runs wait, and moving, holding and releasing them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from backend.errors import InputError
+from backend.runs.folder import RunFolder, RunState, list_runs
+from backend.runs.status import write_json
+
+
+def waiting_runs(workspace: Path) -> list[RunFolder]:
+    """The queued runs, held ones too, in the order in which the worker takes them."""
+    return [run for run in queued_order(list_runs(workspace)) if run.state() is RunState.QUEUED]
+
+
+def queued_order(runs: Sequence[RunFolder]) -> list[RunFolder]:
+    """The queue's jobs among these runs, which are listed with the newest first, in the order of their places."""
+    jobs = [run for run in reversed(runs) if (job := run.job()) is not None and not job.foreground]
+    return sorted(jobs, key=lambda run: run.place().position)  # a stable sort: submitted earlier stays earlier
+
+
+def hold(run: RunFolder) -> None:
+    """Let the worker pass the run over until it is released. Raises InputError for one that does not wait."""
+    _write_place(run, held=True)
+
+
+def release(run: RunFolder) -> None:
+    """Let the run take its turn again; a worker is not started. Raises InputError for one that does not wait."""
+    _write_place(run, held=False)
+
+
+def move(run: RunFolder, to: int) -> None:
+    """Put a waiting run at a place among those that wait: 0 is next, and what is too large last.
+
+    Its neighbours stay as they are, so a kill in between changes nothing. Raises InputError for one that does not wait.
+    """
+    _check_waits(run)
+    others = [other for other in waiting_runs(run.workspace) if other != run]
+    to = max(0, min(to, len(others)))
+    before = others[to - 1].place().position if to else None
+    after = others[to].place().position if to < len(others) else None
+    _write_place(run, position=_between(before, after))
+
+
+def _between(before: float | None, after: float | None) -> float:
+    """A position between two others. Neighbours have whole numbers at first, so that half a hundred moves fit."""
+    if before is None:
+        return 0.0 if after is None else after - 1
+    if after is None:
+        return before + 1
+    middle = (before + after) / 2
+    return middle if before < middle < after else math.nextafter(before, after)
+
+
+def _write_place(run: RunFolder, **changes: float | bool) -> None:
+    _check_waits(run)
+    write_json(run.place_file, asdict(replace(run.place(), **changes)))
+
+
+def _check_waits(run: RunFolder) -> None:
+    state = run.state()
+    job = run.job()
+    if state is not RunState.QUEUED or (job is not None and job.foreground):
+        raise InputError(f"{run.name}: is {state.value} and does not wait in the queue", hint="see queue list")
