@@ -23,7 +23,9 @@ from gui.events import run_events
 from gui.files import workspace_file
 from gui.guard import Guard
 from gui.languages import PageInLanguages
+from gui.machine import Machine, machine_use
 from gui.run_actions import stop_run
+from gui.run_samples import run_sample, run_samples
 from gui.tensorboard import TensorBoard
 from gui.tensorboard_logs import NOT_SHOWN_PATH, LogLinks, logs_not_shown
 from gui.texts import LANGUAGES, Texts, texts_of
@@ -62,6 +64,7 @@ def build_application(
     application.state.tensorboard = TensorBoard(
         workspace / "logs", output=workspace / "tensorboard.log", find_logs=application.state.log_links.refresh
     )
+    application.state.machine = Machine(workspace)
     application.state.stopping = asyncio.Event()
     application.add_middleware(Guard, host=host, login=login)
     pages = {}
@@ -149,6 +152,9 @@ def _routes() -> list[BaseRoute]:
     return [
         Route("/events/run", run_events),
         Route("/runs/{name}/stop", stop_run, methods=["POST"]),
+        Route("/machine", machine_use),
+        Route("/runs/{name}/samples", run_samples),
+        Route("/runs/{name}/samples/{file}", run_sample),
         Route("/files/{path:path}", workspace_file),
         Route(tensorboard.PATH, _to_tensorboard_folder),
         Route(tensorboard.PATH + "/{path:path}", _tensorboard, methods=["GET", "HEAD", "POST"]),

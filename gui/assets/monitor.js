@@ -5,10 +5,12 @@ import { curvesView } from "./curves.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { progressBar, shareDone, stateInWords } from "./header.js";
 import { logView } from "./log.js";
+import { machineView } from "./machine.js";
 import { formatCount, formatDuration, formatRate, formatSeconds, formatTime, formatValue, isNumber, UNKNOWN } from "./numbers.js";
 import { outcomeView } from "./outcome.js";
 import { phaseChips } from "./phases.js";
 import { filesView } from "./run_files.js";
+import { samplesView } from "./samples.js";
 import { stopButton } from "./stop_button.js";
 import { fill, texts } from "./texts.js";
 
@@ -18,6 +20,8 @@ export function showMonitor(container, feed) {
   const curves = curvesView(feed);
   const run = runView(feed, log);
   const files = filesView(feed);
+  const machine = machineView(feed);
+  const samples = samplesView(feed);
   const nothing = element(
     "section",
     { class: "loom-panel loom-nothing" },
@@ -27,8 +31,8 @@ export function showMonitor(container, feed) {
   const columns = element(
     "div",
     { class: "loom-monitor-columns" },
-    element("div", {}, run.element, curves.element),
-    element("div", {}, log.element, files.element),
+    element("div", {}, run.element, curves.element, samples.element),
+    element("div", {}, machine.element, log.element, files.element),
   );
   const chosen = chosenRunNotice(feed);
   container.replaceChildren(chosen.element, nothing, columns);
@@ -37,12 +41,12 @@ export function showMonitor(container, feed) {
     nothing.hidden = feed.run !== null;
     columns.hidden = !feed.run;
     curves.element.hidden = feed.run?.kind !== "train";
-    [chosen, run, files].forEach((part) => part.update());
+    [chosen, run, files, samples].forEach((part) => part.update());
   }
 
   update();
   const ends = ["run", "status", "metrics", "log"].map((kind) => feed.subscribe(kind, update));
-  return () => [...ends, curves.end, log.end].forEach((end) => end());
+  return () => [...ends, curves.end, log.end, machine.end, samples.end].forEach((end) => end());
 }
 
 /** The card of the run itself. */
