@@ -70,7 +70,7 @@ class Gpus:
         )
 
     def _told(self, ask: Callable[[], T]) -> T | None:
-        """The answer, None where this GPU or driver has none: many laptops tell no power, Windows no memory of a pid."""
+        """The answer; None where this GPU or driver has none, as many laptops tell no power."""
         try:
             return ask()
         except self._nvml.NVMLError:

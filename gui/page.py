@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from gui.tabs.monitor import build_monitor
+from gui.tabs.runs import build_runs
 from gui.tabs.tensorboard import build_tensorboard
 from gui.tabs.train import EVENT_OPTIONS, build_train
 from gui.texts import Texts
@@ -23,7 +24,10 @@ def build_page(workspace: Path, texts: Texts) -> gr.Blocks:
                 build_monitor()
             with gr.Tab(texts("tabs.tensorboard"), id="tensorboard"):
                 build_tensorboard()
-        page.load(train.fill, outputs=train.filled, **EVENT_OPTIONS).then(
+            with gr.Tab(texts("tabs.runs"), id="runs"):
+                build_runs()
+        refill = gr.Button(elem_id="loom-refill")  # clicked by script when the draft was changed; never shown
+        gr.on([page.load, refill.click], train.fill, outputs=train.filled, **EVENT_OPTIONS).then(
             train.show, inputs=train.fields, outputs=train.shown, **EVENT_OPTIONS
         )
     return page

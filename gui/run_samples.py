@@ -26,7 +26,7 @@ CLOCK_SLACK_S = 2.0
 
 @dataclass(frozen=True)
 class SampleFile:
-    """A sample on the disk. step or epoch: after which it was made. index: place of its prompt. type: of its content."""
+    """A sample on the disk. step, epoch: after which it was made. index: place of its prompt. type: image or video."""
 
     file: str
     step: int | None

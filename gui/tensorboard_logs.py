@@ -10,16 +10,39 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from backend.runs.folder import RunFolder, list_runs
+from backend.runs.folder import RunFolder, find_run, list_runs
 
 NOT_SHOWN_PATH = "/logs/not_shown"
+NAMES_PATH = "/logs/names"
 
 
 def logs_not_shown(request: Request) -> JSONResponse:
-    """Answers {"not_shown": [path, ...]}: the log folders of runs that TensorBoard cannot be led to."""
-    links = request.app.state.log_links
+    """Answers {"not_shown": [path, ...], "restarts", "last_end"}.
+
+    They are the log folders of runs that TensorBoard cannot be led to, how often it ended by itself and was started
+    again, and how it ended the last time.
+    """
+    links, tensorboard = request.app.state.log_links, request.app.state.tensorboard
     links.refresh()
-    return JSONResponse({"not_shown": [str(folder) for folder in links.not_shown]})
+    told = {"restarts": tensorboard.restarts, "last_end": tensorboard.last_end}
+    return JSONResponse({"not_shown": [str(folder) for folder in links.not_shown], **told})
+
+
+def log_names(request: Request) -> JSONResponse:
+    """Answers {"names": [...]}: what TensorBoard's names begin with, of the runs ?run= that have logged anything."""
+    workspace: Path = request.app.state.workspace
+    runs = [find_run(workspace, name) for name in request.query_params.getlist("run")]
+    names = [log_name(run) for run in runs if run is not None]
+    return JSONResponse({"names": [name for name in names if name is not None]})
+
+
+def log_name(run: RunFolder) -> str | None:
+    """What TensorBoard calls the log folder of a run: its path in `logs`, or the name of the link to it there."""
+    status = run.status()
+    if status is None or not status.log_folder:
+        return None
+    logs, folder = (run.workspace / "logs").resolve(), Path(status.log_folder).resolve()
+    return folder.relative_to(logs).as_posix() if folder.is_relative_to(logs) else run.name
 
 
 class LogLinks:

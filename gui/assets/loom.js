@@ -6,17 +6,19 @@ import { refreshPlan, startForm } from "./form.js";
 import { showHeader } from "./header.js";
 import { showMonitor } from "./monitor.js";
 import { RunFeed } from "./run_feed.js";
+import { showRuns } from "./runs.js";
 import { showTensorBoard } from "./tensorboard_frame.js";
 
 const VIEWS = {
   "loom-header": showHeader,
   "loom-monitor": showMonitor,
+  "loom-runs": showRuns,
   "loom-tensorboard": showTensorBoard,
 };
 
 function start() {
   keepAppearance();
-  const feed = new RunFeed("/events/run", { chosen: chosenRun() });
+  const feed = new RunFeed("events/run", { chosen: chosenRun() });
   followChosenRun(feed);
   const shown = new Map();
   const attach = () => {

@@ -16,7 +16,7 @@ export function machineView(feed) {
 
   async function look() {
     if (!isSeen || document.hidden) return;
-    const answer = await fetch(`/machine?run=${encodeURIComponent(feed.run?.run ?? "")}`).catch(() => null); // told by the header
+    const answer = await fetch(`machine?run=${encodeURIComponent(feed.run?.run ?? "")}`).catch(() => null); // told by the header
     if (answer?.ok) show(await answer.json());
   }
 

@@ -3,6 +3,7 @@
 import { chosenRunNotice } from "./chosen_run.js";
 import { curvesView } from "./curves.js";
 import { element, setAttribute, setText } from "./dom.js";
+import { endNotification } from "./end_notification.js";
 import { progressBar, shareDone, stateInWords } from "./header.js";
 import { logView } from "./log.js";
 import { machineView } from "./machine.js";
@@ -10,6 +11,7 @@ import { formatCount, formatDuration, formatRate, formatSeconds, formatTime, for
 import { outcomeView } from "./outcome.js";
 import { phaseChips } from "./phases.js";
 import { filesView } from "./run_files.js";
+import { requestButtons } from "./run_requests.js";
 import { samplesView } from "./samples.js";
 import { stopButton } from "./stop_button.js";
 import { fill, texts } from "./texts.js";
@@ -18,7 +20,7 @@ import { fill, texts } from "./texts.js";
 export function showMonitor(container, feed) {
   const log = logView(feed);
   const curves = curvesView(feed);
-  const run = runView(feed, log);
+  const run = runView(feed);
   const files = filesView(feed);
   const machine = machineView(feed);
   const samples = samplesView(feed);
@@ -46,29 +48,32 @@ export function showMonitor(container, feed) {
 
   update();
   const ends = ["run", "status", "metrics", "log"].map((kind) => feed.subscribe(kind, update));
-  return () => [...ends, curves.end, log.end, machine.end, samples.end].forEach((end) => end());
+  return () => [...ends, run.end, curves.end, log.end, machine.end, samples.end].forEach((end) => end());
 }
 
 /** The card of the run itself. */
-function runView(feed, log) {
+function runView(feed) {
   const name = element("h2");
   const about = element("span", { class: "loom-muted loom-run-about" });
+  const requests = requestButtons(feed);
   const stop = stopButton(feed);
   const phases = phaseChips(feed);
   const bar = progressBar();
   const count = element("span", { class: "loom-count" });
   const tiles = tilesView(feed);
   const message = element("p", { class: "loom-message loom-muted" });
-  const outcome = outcomeView(feed, log);
+  const outcome = outcomeView(feed);
+  const notification = endNotification(feed);
   const card = element(
     "section",
     { class: "loom-panel loom-run" },
-    element("div", { class: "loom-panel-head" }, name, about, stop.element),
+    element("div", { class: "loom-panel-head" }, name, about, requests.element, stop.element),
     phases.element,
     element("div", { class: "loom-progress" }, bar.element, count),
     message,
     outcome.element,
     tiles.element,
+    notification.element,
   );
 
   function update() {
@@ -80,9 +85,9 @@ function runView(feed, log) {
     bar.update(status ? shareDone(status) : null);
     setText(count, status?.total_steps ? fill(texts.monitor.step_of, { step: formatCount(status.step), total: formatCount(status.total_steps) }) : "");
     setText(message, feed.isOver ? "" : (status?.message ?? ""));
-    [stop, phases, tiles, outcome].forEach((part) => part.update());
+    [requests, stop, phases, tiles, outcome, notification].forEach((part) => part.update());
   }
-  return { element: card, update };
+  return { element: card, update, end: outcome.end };
 }
 
 function aboutRun(feed) {

@@ -41,7 +41,7 @@ export class RunFeed {
 
   /** Ask the run to stop; raises Error with the reason if the server cannot be asked. */
   async stop() {
-    const answer = await fetch(`/runs/${encodeURIComponent(this.run.run)}/stop`, { method: "POST" });
+    const answer = await fetch(`runs/${encodeURIComponent(this.run.run)}/stop`, { method: "POST" });
     if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
   }
 

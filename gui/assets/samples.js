@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { formatCount } from "./numbers.js";
+import { runAddress } from "./request.js";
 import { sampleComparison } from "./sample_comparison.js";
 import { mediaOf, playWhatIsSeen } from "./sample_media.js";
 import { fill, texts } from "./texts.js";
@@ -31,7 +32,7 @@ export function samplesView(feed) {
     timer = undefined;
     const wanted = feed.run?.run;
     if (!wanted) return;
-    const answer = await fetch(`/runs/${encodeURIComponent(wanted)}/samples`).catch(() => null); // told by the header
+    const answer = await fetch(runAddress(wanted, "samples")).catch(() => null); // told by the header
     if (!answer?.ok || feed.run?.run !== wanted) return;
     show((await answer.json()).samples);
   }
@@ -95,7 +96,7 @@ function columnOf({ step, epoch }) {
 }
 
 function sampleCell(sample, { run, prompt, column, onCompare }) {
-  const address = `/runs/${encodeURIComponent(run)}/samples/${encodeURIComponent(sample.file)}`;
+  const address = runAddress(run, `samples/${encodeURIComponent(sample.file)}`);
   const name = fill(texts.samples.sample, { prompt, at: column });
   const compare = element("button", { type: "button", class: "loom-chip loom-compare", "aria-pressed": false, "data-sample": sample.file, "aria-label": `${texts.samples.compare}: ${name}` }, texts.samples.compare);
   compare.addEventListener("click", () => onCompare({ ...sample, address, name, column }));
