@@ -14,7 +14,8 @@ COMMANDS = {
     "plan": "show what a training would do, without loading weights",
     "generate": "make pictures and clips, with and without LoRAs",
     "lora": "look into LoRA files, convert, resize, merge and extract them",
-    "queue": "run the queued jobs of a workspace",
+    "queue": "run the queued jobs of a workspace, look at them and change their order",
+    "runs": "list runs, stop, save and resume them, see why they failed",
     "demo": "make a small model family and a dataset to try everything with",
 }
 

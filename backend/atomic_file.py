@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import sys
 import threading
 import time
@@ -46,6 +48,24 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
         file.flush()
         if durable:
             os.fsync(file.fileno())
+
+
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_WINDOWS_FULL = 112  # ERROR_DISK_FULL
+_LITTLE_BYTES = 1 << 20
+
+
+def is_disk_full(error: BaseException, path: Path | None = None) -> bool:
+    """Whether an error of writing means that the disk, or the user's share of it, is full.
+
+    path: what was written, for errors of libraries that do not tell: then so little is free there that it is full.
+    """
+    if isinstance(error, OSError) and (error.errno in _FULL or getattr(error, "winerror", 0) == _WINDOWS_FULL):
+        return True
+    if "No space left on device" in str(error):
+        return True
+    folder = next((parent for parent in path.parents if parent.is_dir()), None) if path else None
+    return folder is not None and shutil.disk_usage(folder).free < _LITTLE_BYTES
 
 
 def read_text(path: Path) -> str:

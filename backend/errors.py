@@ -13,7 +13,7 @@ at the edge: `backend/__main__.py` turns them into lines and an exit code, the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,9 +42,18 @@ class UserError(Exception):
     cause = ""
     """The id of what is wrong in backend/runs/failure_texts.py, where the class or the place that raises knows it."""
 
-    def __init__(self, message: str, *, hint: str = "", option: str = "", cause: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        option: str = "",
+        cause: str = "",
+        parameters: Mapping[str, str | int] | None = None,
+    ) -> None:
         self.problems: tuple[Problem, ...] = (Problem(message, hint, option),)
         self.cause = cause or type(self).cause
+        self.parameters = parameters or {}  # of the cause's sentence
         super().__init__(str(self.problems[0]))
 
     def lines(self) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from backend.atomic_file import replaced
+from backend.atomic_file import is_disk_full, replaced
 from backend.dataset.cached import TEXT_PARTS, tensor_name, text_problem
 from backend.errors import DatasetError, UserError
 
@@ -95,7 +95,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise DatasetError(f"{path}: cannot be read: {error}", hint="delete it and cache again") from error
+        cause = "missing_file" if isinstance(error, FileNotFoundError) else "damaged_file"
+        raise DatasetError(f"{path}: cannot be read: {error}", hint="delete it and cache again", cause=cause) from error
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str]) -> None:
@@ -105,7 +106,10 @@ def _write(path: Path, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, 
         with replaced(path) as temporary, temporary.open("wb") as file:
             file.writelines(content)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}", hint="is the disk full?") from error
+        cause = "disk_full" if is_disk_full(error) else ""
+        raise UserError(
+            f"{path}: cannot be written: {error.strerror}", hint="is the disk full?", cause=cause
+        ) from error
 
 
 def _header(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:

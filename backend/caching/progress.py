@@ -12,6 +12,7 @@ from typing import TypeAlias
 from tqdm import tqdm
 
 from backend.errors import Problem, StoppedByUser, UserError
+from backend.runs.error_record import describe_error
 from backend.runs.status import Reporter
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -52,8 +53,10 @@ def reported_outcome(reporter: Reporter) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        outcome = "stopped" if isinstance(error, StoppedByUser | KeyboardInterrupt) else "failed"
-        reporter.update(outcome=outcome, message=str(error))
+        if isinstance(error, StoppedByUser | KeyboardInterrupt):
+            reporter.update(outcome="stopped", message=str(error))
+        else:
+            reporter.update(outcome="failed", message=str(error), error=describe_error(error))
         raise
     reporter.update(phase="done", outcome="finished")
 

@@ -103,6 +103,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
         max_grad_norm=configuration.optimizer.max_grad_norm,
         scale_weight_norms=configuration.network.scale_weight_norms,
         seed=seed,
+        nan_limit=configuration.optimizer.stop_after_nan_steps,
         facts=facts,
         start=start,
         reporter=reporter,

@@ -14,5 +14,7 @@ def required_path(value: str | None, option: str) -> Path:
     if not value:
         raise OptionError(f"{label} is not given", hint=f"add --{option} PATH", option=option)
     if not Path(value).exists():
-        raise OptionError(f"{label}: {value} does not exist", hint="check the path", option=option)
+        raise OptionError(
+            f"{label}: {value} does not exist", hint="check the path", option=option, cause="missing_file"
+        )
     return Path(value)

@@ -6,6 +6,7 @@ which this same file trains; what that prints goes to the run's log and, while t
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -21,8 +22,10 @@ from backend.config.schema import GROUPS
 from backend.config.toml_file import read_configuration
 from backend.errors import StoppedByUser, UserError
 from backend.plan.plan import check_outputs
+from backend.runs.error_record import describe_error
 from backend.runs.folder import RunFolder, RunState
 from backend.runs.log_file import LogFollower
+from backend.runs.output import outlive_full_disk
 from backend.runs.queue import run_job
 from backend.runs.secrets import load_secrets
 from backend.runs.status import Reporter
@@ -77,7 +80,7 @@ def follow(run: RunFolder) -> int:
     status = run.status()
     if status is not None and status.exit_code is not None:  # the launcher makes 1 of all but 0
         return status.exit_code
-    return 1 if code is None else code
+    return 1 if code is None or code < 0 else code
 
 
 def train(run: RunFolder) -> None:
@@ -108,11 +111,11 @@ def _train_and_report(run: RunFolder) -> None:
         reporter.update(outcome="stopped", message=str(stopped), exit_code=stopped.exit_code)
         raise
     except UserError as error:
-        reporter.update(outcome="failed", message=str(error), exit_code=error.exit_code)
+        reporter.update(outcome="failed", message=str(error), error=describe_error(error), exit_code=error.exit_code)
         raise
     except BaseException as error:
         message = traceback.format_exception_only(error)[-1].strip()
-        reporter.update(outcome="failed", message=message, exit_code=1)
+        reporter.update(outcome="failed", message=message, error=describe_error(error), exit_code=1)
         raise
     reporter.update(outcome="finished", exit_code=0)
 
@@ -132,6 +135,8 @@ def _train(configuration: Configuration, run: RunFolder, reporter: Reporter) -> 
 
 def run_as_trainer(arguments: list[str]) -> int:
     """The entry that accelerate launches: --config_file RUN/config.toml."""
+    faulthandler.enable()  # a library that makes the process crash leaves a traceback in the log
+    outlive_full_disk()
     configuration_file = Path(arguments[arguments.index("--config_file") + 1])
     try:
         train(RunFolder(configuration_file.absolute().parent))

@@ -33,12 +33,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         try:
             return load_file(path)
         except SafetensorError as error:
-            raise ModelFileError(f"{path}: damaged ({error})", hint=DOWNLOAD_AGAIN) from error
+            raise ModelFileError(f"{path}: damaged ({error})", hint=DOWNLOAD_AGAIN, cause="damaged_file") from error
     size_of_file(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise ModelFileError(f"{path}: cannot be read as a PyTorch weights file", hint=DOWNLOAD_AGAIN) from error
+        message = f"{path}: cannot be read as a PyTorch weights file"
+        raise ModelFileError(message, hint=DOWNLOAD_AGAIN, cause="damaged_file") from error
     for outer in ("module", "state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(outer), Mapping):
             content = content[outer]

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from backend.atomic_file import replaced
+from backend.atomic_file import is_disk_full, replaced
 from backend.errors import ModelFileError, UserError
 from backend.plan.weights_header import kind_of_file, read_header
 
@@ -34,7 +34,9 @@ def save_lora(
             save_file(tensors, temporary, metadata=hashed)
             save_file(tensors, temporary, metadata={**metadata, **_hashes(temporary)})
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be written: {error}", hint="check the free space and the folder") from error
+        cause = "disk_full" if is_disk_full(error, path) else ""
+        hint = "check the free space and the folder"
+        raise UserError(f"{path}: cannot be written: {error}", hint=hint, cause=cause) from error
 
 
 def load_lora(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -28,7 +28,9 @@ def _problems(name: str, path: str) -> Iterable[Problem]:
             if kind not in (KINDS[name], "unknown"):
                 raise ModelFileError(f"{path}: this seems to be: {kind}", hint=f"wanted: {KINDS[name]}")
         elif not file.exists():
-            raise ModelFileError(f"{path}: there is no such file or folder", hint="check the path")
+            raise ModelFileError(
+                f"{path}: there is no such file or folder", hint="check the path", cause="missing_file"
+            )
     except ModelFileError as error:
         return [replace(problem, option=name) for problem in error.problems]
     except OSError as error:

@@ -41,7 +41,8 @@ def read_state_record(folder: Path) -> StateRecord:
     for name in (NETWORK_FILE, OPTIMIZER_FILE, SCHEDULER_FILE):
         if not (folder / name).is_file():
             raise ModelFileError.of(
-                [Problem(f"{folder}: not a state to resume from, {name} is missing", _STATES_ARE, "resume")]
+                [Problem(f"{folder}: not a state to resume from, {name} is missing", _STATES_ARE, "resume")],
+                cause="missing_file",
             )
     try:
         content = json.loads(read_text(folder / STATE_FILE))
@@ -50,7 +51,7 @@ def read_state_record(folder: Path) -> StateRecord:
         return StateRecord(step=None)
     except (OSError, ValueError, KeyError, TypeError) as error:
         problem = Problem(f"{folder / STATE_FILE}: damaged ({error!r})", "choose an earlier state", "resume")
-        raise ModelFileError.of([problem]) from error
+        raise ModelFileError.of([problem], cause="damaged_file") from error
 
 
 def check_facts(saved: Mapping[str, Any], now: Mapping[str, Any], *, folder: Path) -> list[str]:

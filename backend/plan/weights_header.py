@@ -56,7 +56,9 @@ def read_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, str]]:
     except (TypeError, KeyError, IndexError) as error:
         raise _not_safetensors(path) from error
     if size < expected_size:
-        raise ModelFileError(f"{path}: cut short, {size} of {expected_size} bytes", hint=DOWNLOAD_AGAIN)
+        raise ModelFileError(
+            f"{path}: cut short, {size} of {expected_size} bytes", hint=DOWNLOAD_AGAIN, cause="damaged_file"
+        )
     return tensors, metadata
 
 
@@ -68,11 +70,11 @@ def size_of_file(path: Path) -> int:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
     except FileNotFoundError as error:
-        raise ModelFileError(f"{path}: there is no such file", hint="check the path") from error
+        raise ModelFileError(f"{path}: there is no such file", hint="check the path", cause="missing_file") from error
     except OSError as error:  # no permission, a name that is too long, a disk that is gone
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}", hint="check the path") from error
     if size == 0:
-        raise ModelFileError(f"{path}: the file is empty", hint=DOWNLOAD_AGAIN)
+        raise ModelFileError(f"{path}: the file is empty", hint=DOWNLOAD_AGAIN, cause="damaged_file")
     return size
 
 

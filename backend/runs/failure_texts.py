@@ -64,7 +64,7 @@ TEXTS = {
     ),
     "missing_package": FailureText(
         "A library that the settings need cannot be imported: {package}.",
-        "Install it (pip install {package}), or choose something that does without.",
+        "Install it (pip install {install}), or choose something that does without.",
     ),
     "port_taken": FailureText(
         "Another program uses the port {port}, at which the processes of the training meet.",

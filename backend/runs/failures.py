@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.errors import UserError
 from backend.runs.failure_changes import changes_for
 from backend.runs.failure_texts import TEXTS
 from backend.runs.folder import RunFolder, RunState
@@ -50,19 +48,6 @@ class Failure:
         }
 
 
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """What status.json keeps of the error that ended a run: names of its classes, message, cause if it has one."""
-    return {
-        "types": [kind.__name__ for kind in type(error).__mro__ if kind not in (object, BaseException)],
-        "message": _first_line(error),
-        "cause": getattr(error, "cause", "") if isinstance(error, UserError) else "",
-        "parameters": dict(getattr(error, "parameters", {})),
-        "option": error.problems[0].option if isinstance(error, UserError) else "",
-        "package": (error.name or "") if isinstance(error, ImportError) else "",
-        "errno": error.errno or 0 if isinstance(error, OSError) else 0,
-    }
-
-
 def find_failure(run: RunFolder) -> Failure | None:
     """Why the run failed or crashed; None for one that did neither.
 
@@ -78,9 +63,11 @@ def find_failure(run: RunFolder) -> Failure | None:
 
 @dataclass(frozen=True)
 class Ending:
-    """What is known of how a run ended. error: see `describe_error`. code: exit code or -signal, None if not known.
+    """What is known of how a run ended.
 
-    how: from exit.json. log: the last lines. step: the last one that was told. has_begun: whether it told anything.
+    error: see `error_record.describe_error`. code: exit code or -signal, None if not known. how: from exit.json.
+    memory_ran_out: the system has killed processes for want of memory meanwhile. log: the last lines. step: the last
+    one that was told. message: of the status. is_recorded: whether anybody told that it ended.
     """
 
     error: Mapping[str, Any]
@@ -131,21 +118,20 @@ def _not_started(ending: Ending) -> tuple[str, Parameters] | None:
     why = ending.how.removeprefix("not started: ")
     if needed := re.fullmatch(r"(\S+) is (\w+)", why):
         return "needed_run", {"run": needed[1], "state": needed[2]}
-    return "not_started", {"message": why}
+    return _cause_in(why) or ("not_started", {"message": why})
 
 
 def _told_cause(ending: Ending) -> tuple[str, Parameters] | None:
-    """The cause that the error in status.json names, by the place that raised it or by its class."""
+    """The cause that the error in status.json names: by the place that raised it, by its words, by its class."""
     error = ending.error
-    message = str(error.get("message", ""))
-    cause = error.get("cause", "")
-    if cause in TEXTS and cause != "wrong_setting":
-        return cause, {"message": message, **error.get("parameters", {})}
-    if package := error.get("package"):
-        return "missing_package", {"package": str(package).partition(".")[0]}
-    if message and (found := _cause_in(message)) is not None:
+    message, cause = str(error.get("message", "")), error.get("cause", "")
+    found = (cause, {"message": message, **error.get("parameters", {})}) if cause in TEXTS else None
+    if found and not error.get("is_general"):
         return found
-    return (cause, {"message": message}) if cause in TEXTS else None
+    if package := error.get("package"):
+        return "missing_package", _package(str(package))
+    shown = (_cause_in(words) for words in (message, str(error.get("because", ""))))
+    return next((each for each in shown if each), found)
 
 
 def _shown_cause(ending: Ending) -> tuple[str, Parameters] | None:
@@ -160,7 +146,8 @@ _MARKS = {
         r"(?:CUDA|HIP|XPU|MPS backend).*out of memory|CUBLAS_STATUS_ALLOC_FAILED|OutOfMemoryError"
     ),
     "host_out_of_memory": re.compile(
-        r"can't allocate memory|Cannot allocate memory|not enough memory|^MemoryError\b|Unable to allocate .* an array"
+        r"can't allocate memory|Cannot allocate memory|Allocator: not enough memory|^MemoryError\b|"
+        r"Unable to allocate .* an array"
     ),
     "disk_full": re.compile(r"No space left on device|Disk quota exceeded|not enough space on the disk|WinError 112\b"),
     "missing_package": re.compile(r"^(?:ModuleNotFoundError|ImportError): No module named '([\w.]+)'"),
@@ -179,7 +166,7 @@ def _cause_in(line: str) -> tuple[str, Parameters] | None:
 
 def _parameters(identity: str, line: str, found: re.Match[str]) -> Parameters:
     if identity == "missing_package":
-        return {"package": found[1].partition(".")[0]}
+        return _package(found[1])
     if identity == "port_taken":
         port = re.search(r"port[:= ]+(\d+)|:(\d{2,5})\b", line)
         return {"port": int(port[1] or port[2]) if port else 0}
@@ -192,6 +179,11 @@ def _parameters(identity: str, line: str, found: re.Match[str]) -> Parameters:
         wanted = re.search(r"allocate (\d+) bytes", line)
         return {"wanted": format_bytes(int(wanted[1])) if wanted else "?"}
     return {"message": line.strip()}
+
+
+def _package(module: str) -> Parameters:
+    package = module.partition(".")[0]
+    return {"package": package, "install": package}
 
 
 def format_bytes(count: float) -> str:
@@ -236,11 +228,5 @@ def _mark_of_message(ending: Ending) -> re.Pattern[str] | None:
 
 
 def _start_of_traceback(log: tuple[str, ...]) -> int:
-    starts = ("Traceback (most recent call last)", "Fatal Python error", "Current thread")
+    starts = ("Traceback (most recent call last)", "Fatal Python error")
     return max((number for number, line in enumerate(log) if line.startswith(starts)), default=0)
-
-
-def _first_line(error: BaseException) -> str:
-    if isinstance(error, UserError):
-        return error.problems[0].message
-    return traceback.format_exception_only(error)[-1].strip()

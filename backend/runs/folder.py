@@ -164,15 +164,16 @@ class RunFolder:
 
     def process(self) -> ProcessMark | None:
         """The process at the head of the run: the one its parent recorded; when that is gone, the one that trains."""
-        status = self.status()
-        records = (read_json(self.process_file), status.process if status else None)
-        marks = [ProcessMark.read(record) for record in records if record and record.keys() >= {"pid", "started"}]
-        return next((mark for mark in marks if mark.is_alive()), marks[0] if marks else None)
+        return self._process(self.status())
 
     def state(self) -> RunState:
         """What follows from the files and from whether the process lives."""
-        status, process, ended = self.status(), self.process(), self.exit_record()
-        if ended is None and process is not None and process.is_alive():
+        return self.state_with(self.status(), self.exit_record())
+
+    def state_with(self, status: Status | None, ended: dict[str, Any] | None) -> RunState:
+        """The state where status and end have been read already."""
+        process = self._process(status) if ended is None else None
+        if process is not None and process.is_alive():
             return RunState.RUNNING if status else RunState.STARTING
         if status is not None and status.outcome:
             return RunState(status.outcome)
@@ -181,6 +182,11 @@ class RunFolder:
         if process is not None:
             return RunState.CRASHED
         return RunState.STOPPED if self.has_request("stop") else RunState.QUEUED
+
+    def _process(self, status: Status | None) -> ProcessMark | None:
+        records = (read_json(self.process_file), status.process if status else None)
+        marks = [ProcessMark.read(record) for record in records if record and record.keys() >= {"pid", "started"}]
+        return next((mark for mark in marks if mark.is_alive()), marks[0] if marks else None)
 
     def request(self, what: str) -> None:
         """Ask the run for one of REQUESTS; a training looks at the end of every step."""

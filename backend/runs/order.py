@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -36,24 +35,31 @@ def release(run: RunFolder) -> None:
 def move(run: RunFolder, to: int) -> None:
     """Put a waiting run at a place among those that wait: 0 is next, and what is too large last.
 
-    Its neighbours stay as they are, so a kill in between changes nothing. Raises InputError for one that does not wait.
+    The others stay as they are, so a kill in between changes nothing; only where they have come too close they are
+    numbered anew. Raises InputError for one that does not wait.
     """
     _check_waits(run)
     others = [other for other in waiting_runs(run.workspace) if other != run]
     to = max(0, min(to, len(others)))
+    position = _position_at(others, to)
+    if position is None:
+        for number, other in enumerate(others):
+            _write_place(other, position=float(number))
+        position = to - 0.5
+    _write_place(run, position=position)
+
+
+def _position_at(others: Sequence[RunFolder], to: int) -> float | None:
+    """A position before the one at this place; None where two neighbours have no number between them any more.
+
+    They are whole at first, so that some fifty moves fit into a gap.
+    """
     before = others[to - 1].place().position if to else None
     after = others[to].place().position if to < len(others) else None
-    _write_place(run, position=_between(before, after))
-
-
-def _between(before: float | None, after: float | None) -> float:
-    """A position between two others. Neighbours have whole numbers at first, so that half a hundred moves fit."""
-    if before is None:
-        return 0.0 if after is None else after - 1
-    if after is None:
-        return before + 1
+    if before is None or after is None:
+        return (after or 0.0) - 1 if before is None else before + 1
     middle = (before + after) / 2
-    return middle if before < middle < after else math.nextafter(before, after)
+    return middle if before < middle < after else None
 
 
 def _write_place(run: RunFolder, **changes: float | bool) -> None:

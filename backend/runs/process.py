@@ -48,6 +48,11 @@ class ProcessMark:
             return False
 
 
+def own_mark() -> ProcessMark:
+    """The mark of this process."""
+    return ProcessMark.of(os.getpid())
+
+
 def start_detached(arguments: list[str], *, log_file: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a Python command of the project in a group of its own; it outlives whoever started it.
 

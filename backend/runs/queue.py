@@ -2,72 +2,65 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
+import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import filelock
 
-from backend.runs import process as processes
-from backend.runs.folder import Job, RunFolder, RunState, list_runs, needed_runs
+from backend.runs.folder import RunFolder, RunState, list_runs, needed_runs
+from backend.runs.order import queued_order
 from backend.runs.process import ProcessMark, start_detached
-from backend.runs.status import Reporter, write_json
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait, in seconds.
-
-    stop_s: for a run that was asked to stop, to save and leave before it is terminated. terminate_s: for a terminated
-    run, before it is killed. leftovers_s: for what a run started and left behind. linger_s: for further jobs, before
-    the worker leaves.
-    """
-
-    stop_s: float = 60.0
-    terminate_s: float = 10.0
-    leftovers_s: float = 2.0
-    linger_s: float = 1.0
-
-
-DEFAULT_PATIENCE = Patience()
+from backend.runs.status import read_json
+from backend.runs.watch import DEFAULT_PATIENCE, Patience, Watch, record_end, start_watched
 
 POLL_S = 0.2
 
-TREE_INTERVAL_S = 2.0
-"""How often the processes of a run are listed, so that none is left behind when its head dies."""
+SCAN_INTERVAL_S = 2.0
+"""How often a worker whose jobs are running looks for others that may run beside them."""
+
+RETRY_S = 5.0
+"""When the worker tries again what could not be written, on a full disk."""
+
+LOCK_FILE = "queue.lock"
 
 
 def ensure_worker(workspace: Path) -> None:
     """Start a worker of its own session; it leaves at once if the workspace has one."""
     workspace.mkdir(parents=True, exist_ok=True)
-    start_detached(
+    worker = start_detached(
         ["-m", "backend", "queue", "--workspace", str(workspace.absolute())],
         log_file=workspace / "queue.log",
         environment={},
     )
+    threading.Thread(target=worker.wait, daemon=True).start()  # else it would stay as a zombie when it leaves
 
 
 def resume_queue(workspace: Path) -> None:
     """Start a worker if jobs wait or run, whose last worker may have died, with the machine perhaps."""
-    if any(_is_unended_job(run) and not run.state().is_over for run in list_runs(workspace)):
+    if any(_wants_worker(run) for run in list_runs(workspace)):
         ensure_worker(workspace)
 
 
 def work(workspace: Path, *, patience: Patience = DEFAULT_PATIENCE) -> bool:
-    """Run all queued jobs of the workspace, oldest first, then return. False if another worker is at it."""
+    """Run all queued jobs of the workspace in order, then return. False if another worker is at it.
+
+    Jobs that keep to different GPUs run beside each other. It does not wait for jobs that are held.
+    """
     workspace = workspace.absolute()
     workspace.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(workspace / "queue.lock")
+    lock = filelock.FileLock(workspace / LOCK_FILE)
     while True:
         try:
             with lock.acquire(timeout=0):
-                _watch_what_runs(workspace, patience)
-                _run_until_empty(workspace, patience)
+                worker = Worker(workspace, patience)
+                worker.run_until_empty()
         except filelock.Timeout:
             return False
-        if not _queued(workspace):  # a job that came between the last look and the release is not left behind
+        if not worker.has_more():  # a job that came between the last look and the release is not left behind
             return True
 
 
@@ -78,125 +71,169 @@ def run_job(
 
     tick is called some five times a second while it runs. Raises OSError if it cannot be started or recorded.
     """
-    job = run.job()
-    if job is None:
-        raise ValueError(f"{run.path}: no job.json")
-    try:
-        child, mark = _start(run, job)
-    except OSError as error:
-        record_end(run, code=None, how=f"not started: {error}")
-        raise
-    stopper = _Stopper(run, mark, patience)
-    while child.poll() is None:
-        stopper.look()
+    watch = start_watched(run, patience)
+    while not watch.is_over():
         tick()
         time.sleep(POLL_S)
-    stopper.end_leftovers()
-    record_end(run, code=child.returncode, how=stopper.how, left=stopper.left)
     tick()
-    return child.returncode if not stopper.how else None
+    return watch.code
 
 
-def record_end(run: RunFolder, *, code: int | None, how: str, left: Sequence[int] = ()) -> None:
-    """Write exit.json. left: pids of processes that could not be ended, and hold the run's memory still."""
-    write_json(run.exit_file, {"code": code, "how": how, "at": time.time(), **({"left": list(left)} if left else {})})
+class Worker:
+    """Runs the jobs of a workspace. Only one at a time has the workspace's lock."""
 
+    def __init__(self, workspace: Path, patience: Patience) -> None:
+        self._workspace, self._patience = workspace, patience
+        self._watched: list[Watch] = []
+        self._over: set[str] = set()
+        self._scanned = -SCAN_INTERVAL_S
+        self._blocked_until = 0.0
 
-class _Stopper:
-    """Ends a run that was asked to stop in three steps: it leaves by itself, is terminated, is killed."""
-
-    def __init__(self, run: RunFolder, mark: ProcessMark, patience: Patience) -> None:
-        self.how = ""
-        self.left: list[int] = []
-        self._run, self._mark, self._patience = run, mark, patience
-        self._tree = processes.process_tree(mark)
-        self._seen = time.monotonic()
-        self._asked: float | None = None
-        self._terminated = 0.0
-
-    def look(self) -> None:
-        """Take the next step if its time has come. Meant to be called a few times a second."""
-        now = time.monotonic()
-        if now - self._seen > TREE_INTERVAL_S:
-            self._list_tree()
-        if not self._run.has_request("stop"):
-            return
-        self._asked = self._asked or now
-        if not self.how and now - self._asked > self._patience.stop_s:
-            self._list_tree()
-            self.how, self._terminated = "terminated", now
-            processes.terminate(self._tree)
-        elif self.how == "terminated" and now - self._terminated > self._patience.terminate_s:
-            self._list_tree()
-            self.how = "killed"
-            processes.kill(self._tree)
-
-    def end_leftovers(self) -> None:
-        """End what is left of the run's processes after its head has gone."""
-        known = {*self._tree, *processes.session_members(self._mark.pid)}
-        stubborn, left = processes.end(
-            list(known), leave_s=self._patience.leftovers_s, terminate_s=self._patience.terminate_s
-        )
-        self.left = [process.pid for process in left]
-        if stubborn and self.how:
-            self.how = "killed"
-
-    def _list_tree(self) -> None:
-        self._seen = time.monotonic()
-        self._tree = processes.process_tree(self._mark) or self._tree
-
-
-def _run_until_empty(workspace: Path, patience: Patience) -> None:
-    """Run job after job, until none has been queued for a while."""
-    idle_since = time.monotonic()
-    while time.monotonic() - idle_since < patience.linger_s:
-        waiting = _queued(workspace)
-        if waiting:
-            idle_since = time.monotonic()
-        ready = next((run for run in waiting if not _ended_unstarted(run) and not _waits_for_others(run)), None)
-        if ready is None:
+    def run_until_empty(self) -> None:
+        """Run job after job, until none has been queued for a while. Runs whose watcher died are watched on."""
+        self._take_over(self._unended())
+        idle_since = time.monotonic()
+        while self._watched or time.monotonic() - idle_since < self._patience.linger_s:
+            self._watched = [watch for watch in self._watched if not watch.is_over()]
+            if self._may_start_more() and self._start_next():
+                continue
+            if self._watched or self.has_more():
+                idle_since = time.monotonic()
             time.sleep(POLL_S)
-        else:
-            _run_if_it_starts(ready, patience)
+
+    def has_more(self) -> bool:
+        """Whether a job waits that is not held up by one that is held."""
+        if self._watched:
+            return True
+        return any(run.process() is None and not _is_held_up(run) for run in self._unended())
+
+    def _may_start_more(self) -> bool:
+        """Whether it is time to look for a job to start; a scan every 2 s is enough beside others."""
+        if time.monotonic() < self._blocked_until:
+            return False
+        if not self._watched:
+            return True
+        if not all(_devices(watch.run) for watch in self._watched):
+            return False
+        now = time.monotonic()
+        if now - self._scanned < SCAN_INTERVAL_S:
+            return False
+        self._scanned = now
+        return True
+
+    def _start_next(self) -> bool:
+        """Start the first job that may run now, or end one that never will. Says whether it did either."""
+        runs = self._unended()
+        self._take_over(runs)
+        waiting = queued_order([run for run in runs if run.process() is None])
+        try:
+            if sum(_ended_unstarted(run) for run in waiting):
+                return True
+            run = next_to_start([run for run in waiting if _is_ready(run)], (watch.run for watch in self._watched))
+            if run is not None:
+                self._start(run)
+        except OSError as error:
+            print(f"tried again in {RETRY_S:g} s: {error}", file=sys.stderr, flush=True)
+            self._blocked_until = time.monotonic() + RETRY_S
+            return False
+        return run is not None
+
+    def _start(self, run: RunFolder) -> None:
+        """Start a run; one that cannot be started has ended with that. Raises OSError if that cannot be recorded."""
+        self._scanned = -SCAN_INTERVAL_S
+        try:
+            self._watched.append(start_watched(run, self._patience))
+        except OSError:
+            if run.exit_record() is None:
+                raise
+
+    def _take_over(self, runs: Iterable[RunFolder]) -> None:
+        """Watch runs whose watcher died. Their exit code cannot be had."""
+        known = {watch.run.name for watch in self._watched}
+        for run in runs:
+            mark = run.process()
+            if run.name not in known and mark is not None and mark.is_alive() and not _has_watcher(run):
+                self._watched.append(Watch(run, mark, self._patience))
+
+    def _unended(self) -> list[RunFolder]:
+        """The runs that are not over, the one submitted last first; what is over is not looked at again."""
+        folder = self._workspace / "runs"
+        names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 (2,000 runs, several times a second)
+        runs = [RunFolder(folder / name) for name in names if name not in self._over]
+        runs = [run for run in runs if (job := run.job()) is not None and (not job.foreground or run.process())]
+        self._over.update(run.name for run in runs if _is_over(run))
+        unended = [run for run in runs if run.name not in self._over]
+        return sorted(unended, key=_submission, reverse=True)
 
 
-def _run_if_it_starts(run: RunFolder, patience: Patience) -> None:
-    """Run a job; one that cannot be started has ended with that, and the worker goes on to the next."""
-    try:
-        run_job(run, patience=patience)
-    except OSError:
-        if run.exit_record() is None:
-            raise
+def next_to_start(ready: Sequence[RunFolder], running: Iterable[RunFolder]) -> RunFolder | None:
+    """The first of the ready runs whose GPUs neither a running nor an earlier one needs, None if there is none.
+
+    A run that names no GPUs needs all.
+    """
+    taken = [_devices(run) for run in running]
+    for run in ready:
+        wanted = _devices(run)
+        if not any(_collide(wanted, devices) for devices in taken):
+            return run
+        taken.append(wanted)
+    return None
 
 
-def _start(run: RunFolder, job: Job) -> tuple[subprocess.Popen[bytes], ProcessMark]:
-    """Start the job's process and record it; one that cannot be recorded is ended, as nobody would know of it."""
-    folder = str(run.path.absolute())  # the job runs in the project's folder
-    child = start_detached(list(job.arguments), log_file=run.log_file, environment={Reporter.FOLDER_VARIABLE: folder})
-    try:
-        mark = ProcessMark.of(child.pid)
-        write_json(run.process_file, {**mark.record(), "at": time.time()})
-    except BaseException:
-        child.kill()  # it has just begun, and has no children yet
-        child.wait()
-        raise
-    return child, mark
+def _collide(one: Sequence[str], other: Sequence[str]) -> bool:
+    return not one or not other or not set(one).isdisjoint(other)
 
 
-def _queued(workspace: Path) -> list[RunFolder]:
-    """The runs that wait for this worker, cancelled ones too, in the order in which they were submitted."""
-    jobs = [run for run in reversed(list_runs(workspace)) if _is_unended_job(run)]
-    return [run for run in jobs if run.process() is None]
-
-
-def _is_unended_job(run: RunFolder) -> bool:
-    """Whether the run is the queue's and its end is not recorded."""
+def _devices(run: RunFolder) -> tuple[str, ...]:
     job = run.job()
-    return job is not None and not job.foreground and run.exit_record() is None
+    return job.devices if job else ()
+
+
+def _submission(run: RunFolder) -> tuple[int, float]:
+    job = run.job()
+    return (job.order, job.submitted) if job else (0, 0.0)
+
+
+def _is_over(run: RunFolder) -> bool:
+    """Whether nothing is left to be done for the run; one that was cancelled is still to be recorded."""
+    if run.exit_record() is not None:
+        return True
+    mark = run.process()
+    return mark is not None and not mark.is_alive()
+
+
+def _wants_worker(run: RunFolder) -> bool:
+    job = run.job()
+    if job is None or _is_over(run):
+        return False
+    if run.process() is not None:
+        return not _has_watcher(run)
+    return not job.foreground and not run.has_request("stop") and not _is_held_up(run)
+
+
+def _has_watcher(run: RunFolder) -> bool:
+    """Whether a living process watches the run. A worker that asks has the lock, so it can only be a command."""
+    record = (read_json(run.process_file) or {}).get("watcher")
+    return isinstance(record, dict) and ProcessMark.read(record).is_alive()
+
+
+def _is_ready(run: RunFolder) -> bool:
+    return not run.place().held and all(needed.state() is RunState.FINISHED for needed in needed_runs(run))
+
+
+def _is_held_up(run: RunFolder) -> bool:
+    """Whether the run waits until somebody releases it, or one that it needs."""
+    if run.has_request("stop"):
+        return False
+    needed = [other for other in needed_runs(run) if other.job() is not None]
+    return run.place().held or any(other.state() is RunState.QUEUED and _is_held_up(other) for other in needed)
 
 
 def _ended_unstarted(run: RunFolder) -> bool:
-    """End a queued run that was cancelled, or that needs one which did not finish; says whether it did."""
+    """End a queued run that was cancelled, or that needs one which did not finish; says whether it did.
+
+    Raises OSError if that cannot be written.
+    """
     if run.has_request("stop"):
         record_end(run, code=None, how="cancelled")
         return True
@@ -214,22 +251,3 @@ def _why_it_will_not_finish(run: RunFolder) -> str | None:
         return "gone"
     state = run.state()
     return state.value if state.is_over and state is not RunState.FINISHED else None
-
-
-def _waits_for_others(run: RunFolder) -> bool:
-    return any(needed.state() is not RunState.FINISHED for needed in needed_runs(run))
-
-
-def _watch_what_runs(workspace: Path, patience: Patience) -> None:
-    """Take over runs whose worker died: wait for their end, with Stop in force. Their exit code cannot be had."""
-    for run in list_runs(workspace):
-        mark = run.process()
-        if not _is_unended_job(run) or mark is None or not mark.is_alive():
-            continue
-        stopper = _Stopper(run, mark, patience)
-        while mark.is_alive():
-            stopper.look()
-            time.sleep(POLL_S)
-        stopper.end_leftovers()
-        if stopper.how:
-            record_end(run, code=None, how=stopper.how, left=stopper.left)

@@ -18,6 +18,7 @@ from backend.plan.resume import read_state_record
 from backend.runs.folder import Job, RunFolder, create_run_folder, submit
 
 TRAINER_MODULE = "backend.commands.train"
+LAUNCHER_MODULE = "backend.commands.launch"
 FILE_OPTIONS = ("dit", "dataset_config", "vae", "text_encoder1", "text_encoder2", "sample_prompts")
 """The options whose files another run may make first."""
 
@@ -128,7 +129,7 @@ def launch_arguments(config_file: Path, configuration: Configuration) -> list[st
     # Port 0 is any free one, which only processes of one machine can agree on.
     port = machines.main_process_port or (29500 if machines.num_machines > 1 else 0)
     return [
-        *("-m", "accelerate.commands.launch", "--quiet", "--config_file", str(NEUTRAL_ACCELERATE_CONFIG)),
+        *("-m", LAUNCHER_MODULE, "--config_file", str(NEUTRAL_ACCELERATE_CONFIG)),
         *("--num_processes", str(machines.num_processes), "--num_machines", str(machines.num_machines)),
         *("--machine_rank", str(machines.machine_rank), "--gpu_ids", machines.gpu_ids or "all"),
         *(("--main_process_ip", machines.main_process_ip) if machines.main_process_ip else ()),

@@ -99,8 +99,8 @@ class Saver:
             self._save_state(final_file(self.name))
         return self._save_lora(final_file(self.name), step=step, epoch=epoch)
 
-    def save_stopped(self, *, step: int, epoch: int) -> Path:
-        """Checkpoint and state of a training that was asked to stop, so that it can go on; nothing old goes."""
+    def save_now(self, *, step: int, epoch: int) -> Path:
+        """Checkpoint and state of the training as it stands, so that it can go on from there; nothing old goes."""
         self._save_lora(step_file(self.name, step), step=step, epoch=epoch - 1)
         return self._save_state(step_file(self.name, step))
 

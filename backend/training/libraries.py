@@ -21,4 +21,6 @@ def import_library(path: str, *, option: str, value: str) -> ModuleType:
             f"{option} is {value}, but the library {package} cannot be imported: {error}",
             hint=f"install it: pip install {_PACKAGES.get(package, package)}",
             option=option,
+            cause="missing_package",
+            parameters={"package": package, "install": _PACKAGES.get(package, package)},
         ) from error

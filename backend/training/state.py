@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from backend.atomic_file import is_disk_full
 from backend.errors import ModelFileError, Problem, UserError
 from backend.plan.resume import NETWORK_FILE, OPTIMIZER_FILE, SCHEDULER_FILE, STATE_FILE, StateRecord
 
@@ -48,8 +50,11 @@ def save_state(folder: Path, tensors: Mapping[str, Tensor], parts: Resumable, *,
         _write_parts(temporary, tensors, parts)
         (temporary / STATE_FILE).write_text(record.text(), encoding="utf-8", newline="\n")
         _put_in_place(temporary, folder)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error}", hint="check the free space and the folder") from error
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch's writer raises RuntimeError on a full disk
+        cause = "disk_full" if is_disk_full(error, folder) else ""
+        shutil.rmtree(temporary, ignore_errors=True)
+        hint = "check the free space and the folder"
+        raise UserError(f"{folder}: cannot be written: {error}", hint=hint, cause=cause) from error
 
 
 def remove_state(folder: Path) -> None:
@@ -120,4 +125,4 @@ def _read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         problem = Problem(f"{path}: cannot be read: {error}".splitlines()[0], "choose an earlier state", "resume")
-        raise ModelFileError.of([problem]) from error
+        raise ModelFileError.of([problem], cause="damaged_file") from error

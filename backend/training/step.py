@@ -17,12 +17,13 @@ from torch.optim.lr_scheduler import LRScheduler
 class StepResult:
     """One optimizer step in this process. losses: of its micro-batches, those that count, on the device.
 
-    rates: the learning rate of each group, as used.
+    rates: the learning rate of each group, as used. was_left_out: the gradients were no numbers, so nothing changed.
     """
 
     losses: Tensor
     gradient_norm: float
     rates: dict[str, float]
+    was_left_out: bool = False
 
 
 def optimizer_step(
@@ -41,7 +42,8 @@ def optimizer_step(
     losses: each with its weight, 1, or 0 for one that is computed only to take part in the exchange of gradients. They
     are divided by `accumulation`, also where an epoch ends before there are that many. max_grad_norm: 0 for no limit.
     exchange: brings the gradients of all processes together where nothing else does.
-    gradient_norm is the norm before it was limited.
+    gradient_norm is the norm before it was limited. Where it is no number, weights and optimizer stay as they are; with
+    fp16 the loss scaler sees to that, and such steps belong to its finding of the scale.
     """
     values = []
     for loss, weight in losses:
@@ -50,10 +52,12 @@ def optimizer_step(
             values.append(loss.detach())
     if exchange:
         exchange()
-    norm = accelerator.clip_grad_norm_(parameters, max_grad_norm if max_grad_norm > 0 else math.inf)
+    norm = float(accelerator.clip_grad_norm_(parameters, max_grad_norm if max_grad_norm > 0 else math.inf))
     rates = {group.get("name", "unet"): group["lr"] for group in optimizer.param_groups}
-    optimizer.step()
+    is_good = math.isfinite(norm) or accelerator.scaler is not None
+    if is_good:
+        optimizer.step()
     scheduler.step()
     optimizer.zero_grad(set_to_none=True)
     stacked = torch.stack(values) if values else torch.zeros(0, device=accelerator.device)
-    return StepResult(losses=stacked, gradient_norm=float(norm), rates=rates)
+    return StepResult(losses=stacked, gradient_norm=norm, rates=rates, was_left_out=not is_good)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import netrc
 import os
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
+from backend.atomic_file import is_disk_full
 from backend.config.toml_file import read_toml
 from backend.errors import OptionError
 from backend.runs.folder import make_numbered_folder
@@ -24,6 +27,9 @@ DEFAULT_TRACKER_NAME = "network_train"
 TRACKERS = ("tensorboard", "wandb")
 TENSORBOARD_PIXELS = 320
 """The longest side of samples in TensorBoard: a GIF of 129 frames then takes some MB; the files have all pixels."""
+
+RETRY_S = 30.0
+"""When TensorBoard is tried again after the disk was full."""
 
 _WANDB_KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 
@@ -74,7 +80,10 @@ def tracker_settings(config_file: Path | None, *, wandb_run_name: str | None) ->
 
 
 class Trackers:
-    """Writes scalars. Steps and epochs are axes of their own, so that neither disturbs the other."""
+    """Writes scalars. Steps and epochs are axes of their own, so that neither disturbs the other.
+
+    On a full disk the training goes on without them: TensorBoard's part is left out, and tried again from time to time.
+    """
 
     def __init__(
         self,
@@ -88,6 +97,7 @@ class Trackers:
         """Begin logging. name: a sub-folder of TensorBoard's, the project of wandb. hyperparameters: shown with it."""
         os.environ["WANDB_DIR"] = str(log_folder)
         self._accelerator = accelerator
+        self._silent_until: float | None = None
         accelerator.init_trackers(name or DEFAULT_TRACKER_NAME, config=hyperparameters, init_kwargs=settings or {})
         for tracker in accelerator.trackers:
             if tracker.name == "wandb":
@@ -95,19 +105,22 @@ class Trackers:
                 tracker.tracker.define_metric("loss/epoch", step_metric="epoch")
 
     def log_step(self, values: Mapping[str, float], *, step: int) -> None:
-        self._accelerator.log(dict(values), step=step)
+        for tracker in self._trackers():
+            with self._full_disk_told(tracker):
+                tracker.log(dict(values), step=step)
 
     def log_epoch(self, average_loss: float, *, epoch: int) -> None:
         """The average loss at the end of an epoch, over the epochs."""
-        for tracker in self._accelerator.trackers:
-            if tracker.name == "wandb":  # its own step may not go back from steps to epochs
-                tracker.log({"loss/epoch": average_loss, "epoch": epoch})
-            else:
-                tracker.log({"loss/epoch": average_loss}, step=epoch)
+        for tracker in self._trackers():
+            with self._full_disk_told(tracker):
+                if tracker.name == "wandb":  # its own step may not go back from steps to epochs
+                    tracker.log({"loss/epoch": average_loss, "epoch": epoch})
+                else:
+                    tracker.log({"loss/epoch": average_loss}, step=epoch)
 
     def log_samples(self, samples: Sequence[Sample], *, step: int) -> None:
         """Show samples at a step: in TensorBoard as pictures, clips moving, in wandb as what they are."""
-        for tracker in self._accelerator.trackers:
+        for tracker in self._trackers():
             if tracker.name == "wandb":
                 import wandb
 
@@ -118,11 +131,39 @@ class Trackers:
                 }
                 tracker.log(shown, step=step)
             else:
-                for sample in samples:
-                    _add_moving_picture(tracker.writer, f"sample/{sample.index:02d}", sample.path, step=step)
+                with self._full_disk_told(tracker):
+                    for sample in samples:
+                        _add_moving_picture(tracker.writer, f"sample/{sample.index:02d}", sample.path, step=step)
 
     def close(self) -> None:
+        for tracker in self._accelerator.trackers:
+            with self._full_disk_told(tracker):
+                tracker.finish()
+        self._accelerator.trackers = []
         self._accelerator.end_training()
+
+    def _trackers(self) -> list[GeneralTracker]:
+        """The trackers to write with now. A writer of TensorBoard that met a full disk is dead: a new one follows."""
+        trackers = self._accelerator.trackers
+        if self._silent_until is None:
+            return trackers
+        if time.monotonic() < self._silent_until:
+            return [tracker for tracker in trackers if tracker.name != "tensorboard"]
+        self._silent_until = None
+        for tracker in trackers:
+            if tracker.name == "tensorboard":
+                tracker.writer = SummaryWriter(tracker.logging_dir)
+        return trackers
+
+    @contextlib.contextmanager
+    def _full_disk_told(self, tracker: GeneralTracker) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            print(f"warning: {tracker.name} gets no values for {RETRY_S:g} s: {error}", file=sys.stderr, flush=True)
+            self._silent_until = time.monotonic() + RETRY_S
 
 
 def _add_moving_picture(writer: SummaryWriter, tag: str, path: Path, *, step: int) -> None:

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
+from backend.atomic_file import is_disk_full
 from backend.errors import StoppedByUser, UserError
 from backend.networks.network import Network
 from backend.plan.resume import StateRecord
@@ -30,6 +31,7 @@ from backend.training.flow_matching import micro_batch_generator
 from backend.training.loss import LossSettings, batch_loss
 from backend.training.noise_sampling import NoiseLevels, draw_noise_levels
 from backend.training.optimizers import has_training_mode, optimizer_log_values, set_training_mode
+from backend.training.pace import Pace
 from backend.training.sampler import (
     NO_SAMPLES,
     Sample,
@@ -48,10 +50,12 @@ from backend.training.upload import Uploader
 
 @dataclass(frozen=True)
 class StepTotals:
-    """One optimizer step over all processes. loss: mean of its micro-batches. stop, sample: somebody asked for it."""
+    """One optimizer step over all processes. loss: mean of its micro-batches. The others: somebody asked for it."""
 
     loss: float
     stop: bool
+    stop_after_epoch: bool
+    save: bool
     sample: bool
 
 
@@ -62,6 +66,7 @@ class Trainer:
     epoch_batches: the batches of an epoch, counted from 1, at these places in it, as tensors on the CPU.
     epoch_uniforms: for the micro-batches of an epoch the uniform numbers that their noise levels come from, (B,) each;
     None where each draws its own. exchange: brings the gradients of all processes together where accelerate does not.
+    nan_limit: after so many steps in a row that gave no number, it ends.
     facts: what the training is, kept in its states. start: where to go on.
     saver, trackers, uploader: of the first process only; None in the others. sampler: of the processes that sample,
     with the prompts that are theirs. sample_plan: the same in all.
@@ -80,6 +85,7 @@ class Trainer:
     max_grad_norm: float
     scale_weight_norms: float | None
     seed: int
+    nan_limit: int
     facts: dict[str, Any]
     start: StateRecord
     reporter: Reporter
@@ -90,6 +96,7 @@ class Trainer:
     sampler: Sampler | None = None
     sample_plan: SamplePlan = NO_SAMPLES
     _step: int = field(default=0, init=False)
+    _bad_steps: int = field(default=0, init=False)
 
     def train(self) -> Path | None:
         """Train to the end and return the final LoRA file, in the first process.
@@ -98,6 +105,7 @@ class Trainer:
         """
         self._step = self.start.step or 0
         self._losses: deque[float] = deque(self.start.losses, maxlen=self.steps.steps_per_epoch)
+        self._pace = Pace(time.monotonic())
         self._set_training(True)
         self._report(phase="training", total_steps=self.steps.total_steps, total_epochs=self.steps.epochs)
         first_epoch, first_position = divmod(self._step, self.steps.steps_per_epoch)
@@ -159,15 +167,18 @@ class Trainer:
         stop = False
         for step_shares in shares:
             totals = self._train_step(batches, step_shares, epoch=epoch, uniforms=uniforms, bar=bar)
-            stop, is_last = totals.stop, step_shares is shares[-1]
+            is_last = step_shares is shares[-1]
+            stop = totals.stop or (is_last and totals.stop_after_epoch)
             if stop and not is_last:
                 self._stop(epoch)
+            if totals.save and not stop:
+                self._save_as_asked(epoch)
             self._sample_if_due(epoch, asked=totals.sample, epoch_ends=is_last)
         if self.trackers:
             self.trackers.log_epoch(self._average_loss, epoch=epoch)
         last = epoch == self.steps.epochs
         if self.saver and self.saver.plan.epoch_is_due(epoch, last=last):
-            self._save(lambda saver: saver.save_epoch(step=self._step, epoch=epoch))
+            self._save(lambda saver: saver.save_epoch(step=self._step, epoch=epoch), may_fail=True)
         if stop and not last:
             self._stop(epoch)
 
@@ -195,11 +206,14 @@ class Trainer:
         norms = self.network.limit_weight_norms(self.scale_weight_norms) if self.scale_weight_norms else None
         self._step += 1
         totals = self._totals(result)
-        self._losses.append(totals.loss)
+        if math.isfinite(totals.loss):
+            self._losses.append(totals.loss)
         extra = optimizer_log_values(self.optimizer) | (norms.log_values() if norms else {})
-        self._log_step(result, extra, epoch=epoch, seconds=time.perf_counter() - started, bar=bar)
+        seconds = time.perf_counter() - started
+        self._log_step(result, extra, loss=totals.loss, epoch=epoch, seconds=seconds, bar=bar)
+        self._count_bad_step(is_bad=result.was_left_out or not math.isfinite(totals.loss), epoch=epoch)
         if self.saver and self.saver.plan.step_is_due(self._step):
-            self._save(lambda saver: saver.save_step(step=self._step, epoch=epoch))
+            self._save(lambda saver: saver.save_step(step=self._step, epoch=epoch), may_fail=True)
         return totals
 
     def _weighted_losses(
@@ -238,16 +252,29 @@ class Trainer:
 
     def _totals(self, result: StepResult) -> StepTotals:
         """Loss and wishes over all processes, exchanged at once."""
-        wishes = [self.reporter.is_requested(what) for what in ("stop", "sample")]
+        wishes = [self.reporter.is_requested(what) for what in ("stop", "stop_after_epoch", "save", "sample")]
         values = [result.losses.sum(), len(result.losses), *wishes]
         sums = torch.tensor([float(value) for value in values], device=self.accelerator.device)
-        loss_sum, count, stops, samples = self.accelerator.reduce(sums, reduction="sum").tolist()
-        if not math.isfinite(loss_sum):
-            raise UserError(
-                f"the loss of step {self._step} is {loss_sum}",
-                hint="lower the learning rate, or choose bf16 in place of fp16; what was saved before is good",
-            )
-        return StepTotals(loss_sum / count, stop=bool(stops), sample=bool(samples))
+        loss_sum, count, *asked = self.accelerator.reduce(sums, reduction="sum").tolist()
+        return StepTotals(loss_sum / count, *map(bool, asked))
+
+    def _count_bad_step(self, *, is_bad: bool, epoch: int) -> None:
+        """End the training after too many steps in a row without a number; what they would change was left out."""
+        self._bad_steps = self._bad_steps + 1 if is_bad else 0
+        if not is_bad:
+            return
+        if self.accelerator.is_main_process:
+            tqdm.write(f"warning: step {self._step} has no number as loss or gradient; it changes nothing")
+        if self._bad_steps < self.nan_limit:
+            return
+        if all(tensor.isfinite().all() for tensor in self.network.state_dict().values()):
+            self._save(lambda saver: saver.save_now(step=self._step, epoch=epoch))
+        raise UserError(
+            f"the loss was no number in {self._bad_steps} steps in a row, up to step {self._step}",
+            hint="lower the learning rate, or choose bf16 in place of fp16; what was learned before is saved",
+            cause="loss_not_finite",
+            parameters={"count": self._bad_steps, "step": self._step},
+        )
 
     @property
     def _processes(self) -> Processes:
@@ -255,11 +282,13 @@ class Trainer:
 
     @property
     def _average_loss(self) -> float:
-        """The mean over the steps of one epoch, the last ones."""
-        return sum(self._losses) / len(self._losses)
+        """The mean over the steps of one epoch, the last ones; NaN before any had a number."""
+        return sum(self._losses) / len(self._losses) if self._losses else math.nan
 
-    def _log_step(self, result: StepResult, extra: dict[str, float], *, epoch: int, seconds: float, bar: tqdm) -> None:
-        loss, average = self._losses[-1], self._average_loss
+    def _log_step(
+        self, result: StepResult, extra: dict[str, float], *, loss: float, epoch: int, seconds: float, bar: tqdm
+    ) -> None:
+        average = self._average_loss
         if self.trackers:
             rates = {f"lr/{name}": rate for name, rate in result.rates.items()}
             values = {"loss/current": loss, "loss/average": average, **rates, **extra}
@@ -275,8 +304,7 @@ class Trainer:
         )
         bar.set_postfix(avr_loss=f"{average:.4f}", refresh=False)
         bar.update()
-        rate = bar.format_dict["rate"]  # smoothed steps per second, None at first
-        seconds_per_step = 1 / rate if rate else seconds
+        seconds_per_step = self._pace.step_done(time.monotonic())
         self._report(
             step=self._step,
             epoch=epoch,
@@ -284,11 +312,21 @@ class Trainer:
             average_loss=average,
             seconds_per_step=seconds_per_step,
             time_left_s=seconds_per_step * (self.steps.total_steps - self._step),
+            peak_gpu_bytes=self._peak_gpu_bytes,
         )
+
+    @property
+    def _peak_gpu_bytes(self) -> int:
+        device = self.accelerator.device
+        return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+    def _save_as_asked(self, epoch: int) -> None:
+        self.reporter.answer("save")
+        self._save(lambda saver: saver.save_now(step=self._step, epoch=epoch), may_fail=True)
 
     def _stop(self, epoch: int) -> None:
         """Save what going on needs, and leave."""
-        self._save(lambda saver: saver.save_stopped(step=self._step, epoch=epoch))
+        self._save(lambda saver: saver.save_now(step=self._step, epoch=epoch))
         saved = f"; resume from {self.saver.saved[-1]}" if self.saver else ""
         raise StoppedByUser(f"stopped after step {self._step} of {self.steps.total_steps}{saved}")
 
@@ -311,7 +349,7 @@ class Trainer:
         if self.sampler:
             transformer = self.accelerator.unwrap_model(self.transformer)
             facts = {"step": str(self._step), "lora": self.sampler.name}
-            with self._weights_in_use(), suppress(SamplingEnded):
+            with self._weights_in_use(), suppress(SamplingEnded), self._full_disk_told():
                 samples = self.sampler.make(transformer, label=label, facts=facts, tell=self._told_while_sampling)
         samples = sorted(gather_object(samples), key=lambda sample: sample.index)
         for sample in samples if self.saver else ():
@@ -320,23 +358,43 @@ class Trainer:
             self.trackers.log_samples(samples, step=self._step)
         self._report(phase="training", message="")
 
+    @contextmanager
+    def _full_disk_told(self) -> Iterator[None]:
+        """Samples that cannot be written do not end the training."""
+        try:
+            yield
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            self._tell_trouble("disk_full", f"step {self._step}: no samples: {error}")
+
     def _told_while_sampling(self, words: str) -> None:
         self._report(message=words)
         if self.reporter.is_requested("stop") and self.exchange is None:  # split weights need all processes to the end
             raise SamplingEnded
 
-    def _save(self, save: Callable[[Saver], object]) -> None:
+    def _save(self, save: Callable[[Saver], object], *, may_fail: bool = False) -> None:
+        """Save in the first process. may_fail: on a full disk the training goes on without this checkpoint."""
         if self.saver is None:
             return
         self._report(phase="saving")
         before = list(self.saver.saved)
-        save(self.saver)
+        try:
+            save(self.saver)
+        except UserError as error:
+            if not (may_fail and error.cause == "disk_full"):
+                raise
+            self._tell_trouble("disk_full", f"step {self._step}: {error.problems[0].message}")
         for path in self.saver.saved:
             if path not in before:
                 tqdm.write(f"saved {path}")
                 if self.uploader:
                     self.uploader.add(path)
         self._report(phase="training", files=tuple(str(file) for file in self.saver.saved))
+
+    def _tell_trouble(self, identity: str, message: str) -> None:
+        tqdm.write(f"warning: the training goes on: {message}")
+        self.reporter.trouble(identity, message)
 
     def _set_training(self, training: bool) -> None:
         self.network.train(training)

@@ -59,5 +59,5 @@ def test_the_command_by_hand_gives_the_same_configuration(tmp_path):
 
 def test_the_command_that_start_runs_is_accelerate_launch(tmp_path):
     started = format_commands(Configuration(), workspace=tmp_path).splitlines()[1]
-    assert "accelerate.commands.launch" in started
+    assert "backend.commands.launch" in started
     assert "-m backend.commands.train --config_file" in started

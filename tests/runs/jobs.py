@@ -75,6 +75,20 @@ Reporter.from_environment().update(phase="training")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
+TRAINS_UNTIL_ITS_FILE = """
+import time
+from pathlib import Path
+from backend.runs.status import Reporter
+reporter = Reporter.from_environment()
+reporter.update(phase="training", total_steps=100)
+step = 0
+while not Path(__file__).with_suffix(".go").exists():
+    step += 1
+    reporter.update(step=step)
+    time.sleep(0.02)
+reporter.update(phase="done", outcome="finished")
+"""
+
 WAITS_FOR_A_FILE = """
 import time
 from pathlib import Path

@@ -9,8 +9,11 @@ import psutil
 import pytest
 
 from backend.runs.folder import RunState
+from backend.runs.order import hold, move, release
 from backend.runs.process import PROJECT
-from backend.runs.queue import Patience, ensure_worker, record_end, resume_queue, run_job, work
+from backend.runs.queue import ensure_worker, resume_queue, run_job, work
+from backend.runs.status import read_json
+from backend.runs.watch import Patience, record_end
 from tests.runs import jobs
 from tests.runs.jobs import make_run, processes_of, wait_until
 
@@ -289,3 +292,112 @@ def test_a_relative_workspace_is_that_of_the_current_folder(tmp_path, monkeypatc
     run.request("stop")
     thread.join()
     assert run.state() is RunState.STOPPED
+
+
+def started(run):
+    return (run.path / "job.started").exists()
+
+
+def let_go(*runs):
+    for run in runs:
+        (run.path / "job.go").touch()
+
+
+def test_jobs_that_name_different_gpus_run_beside_each_other_and_others_wait(tmp_path):
+    first = make_run(tmp_path, jobs.WAITS_FOR_A_FILE, devices=("0",))
+    same = make_run(tmp_path, jobs.WAITS_FOR_A_FILE, devices=("0", "1"))
+    other = make_run(tmp_path, jobs.WAITS_FOR_A_FILE, devices=("2",))
+    alone = make_run(tmp_path, jobs.WAITS_FOR_A_FILE)
+    last = make_run(tmp_path, jobs.WAITS_FOR_A_FILE, devices=("3",))
+    thread = in_background(work, tmp_path, patience=SHORT)
+    wait_until(lambda: started(first) and started(other))
+    assert not started(same) and not started(alone) and not started(last)  # last does not overtake alone
+    let_go(first)
+    wait_until(lambda: started(same))
+    let_go(same)
+    wait_until(lambda: same.state() is RunState.FINISHED)
+    assert not started(alone)
+    let_go(other)
+    wait_until(lambda: started(alone))
+    assert not started(last)
+    let_go(alone, last)
+    thread.join()
+    assert {run.state() for run in (first, same, other, alone, last)} == {RunState.FINISHED}
+
+
+def test_a_worker_passes_over_what_is_held_and_leaves_and_the_next_one_runs_it(tmp_path):
+    held = make_run(tmp_path, jobs.ENDS)
+    dependant = make_run(tmp_path, jobs.ENDS, needs=(held.name,))
+    free = make_run(tmp_path, jobs.ENDS)
+    hold(held)
+    assert work(tmp_path, patience=SHORT) is True
+    assert [run.state() for run in (held, dependant, free)] == [RunState.QUEUED, RunState.QUEUED, RunState.FINISHED]
+    resume_queue(tmp_path)
+    assert not (tmp_path / "queue.log").exists()  # nothing for a worker to do
+    release(held)
+    work(tmp_path, patience=SHORT)
+    assert [run.state() for run in (held, dependant)] == [RunState.FINISHED] * 2
+
+
+def test_jobs_are_run_in_the_order_that_they_were_moved_into(tmp_path):
+    order = tmp_path / "order"
+    runs = [make_run(tmp_path, f"open({str(order)!r}, 'a').write('{name}')", name=name) for name in "abc"]
+    move(runs[2], 0)
+    work(tmp_path, patience=SHORT)
+    assert order.read_text() == "cab"
+
+
+def test_the_steps_of_a_stop_are_told_as_they_are_taken(tmp_path):
+    run = make_run(tmp_path, jobs.STUBBORN)
+    thread = in_background(run_job, run, patience=SHORT)
+    wait_until(lambda: (run.path / "job.ready1").exists() and (run.path / "job.ready2").exists())
+    assert run.stop_record() is None
+    run.request("stop")
+    seen = {}
+    while thread.is_alive():
+        record = run.stop_record() or {}
+        seen[record.get("stage")] = (record.get("next"), record.get("next_in_s"))
+    seen.pop(None, None)
+    last = run.stop_record()
+    assert list(seen.items())[:2] == [("asked", ("terminating", 0.5)), ("terminating", ("killing", 0.5))]
+    assert last["stage"] == "gone" and "next" not in last
+    assert last["asked"] <= last["terminating"] <= last["killing"] <= last["gone"]
+
+
+def test_a_run_that_has_nothing_to_save_yet_is_given_less_time(tmp_path):
+    run = make_run(tmp_path, jobs.WAITS_FOR_A_FILE)  # tells no status, as one that is still loading
+    thread = in_background(run_job, run, patience=Patience(stop_s=600, early_s=0.3, terminate_s=5, leftovers_s=0.2))
+    wait_until(lambda: started(run))
+    run.request("stop")
+    thread.join()
+    assert run.state() is RunState.STOPPED and run.exit_record()["how"] == "terminated"
+
+
+@posix_only
+def test_a_run_whose_command_was_killed_is_watched_by_the_worker(tmp_path):
+    run = make_run(tmp_path, jobs.STUBBORN, foreground=True)
+    program = (
+        "import sys; from pathlib import Path; from backend.runs.folder import RunFolder;"
+        "from backend.runs.queue import run_job; run_job(RunFolder(Path(sys.argv[1])))"
+    )
+    command = subprocess.Popen([sys.executable, "-c", program, str(run.path)], cwd=PROJECT)
+    wait_until(lambda: (run.path / "job.ready1").exists() and (run.path / "job.ready2").exists())
+    assert work(tmp_path, patience=SHORT) is True  # it is watched: nothing to do
+    command.kill()
+    command.wait()
+    run.request("stop")
+    work(tmp_path, patience=SHORT)
+    assert run.state() is RunState.STOPPED and run.exit_record()["how"] == "killed"
+
+
+@posix_only
+def test_a_worker_that_has_left_is_no_zombie_of_the_process_that_started_it(tmp_path):
+    before = psutil.Process().children()
+    ensure_worker(tmp_path)
+    wait_until(lambda: [child for child in psutil.Process().children() if child not in before] == [])
+
+
+def test_the_record_of_a_process_names_who_watches_it(tmp_path):
+    run = make_run(tmp_path, jobs.ENDS)
+    run_job(run, patience=SHORT)
+    assert read_json(run.process_file)["watcher"]["pid"] == psutil.Process().pid

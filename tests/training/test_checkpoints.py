@@ -106,5 +106,5 @@ def test_the_end_has_a_state_where_one_is_wanted(tmp_path, option):
 
 
 def test_a_training_that_was_stopped_leaves_its_state(tmp_path):
-    saver(tmp_path).save_stopped(step=7, epoch=1)
+    saver(tmp_path).save_now(step=7, epoch=1)
     assert names(tmp_path) == ["my lora-step00000007-state", "my lora-step00000007.safetensors"]

@@ -152,7 +152,8 @@ def _weights_files(path: Path) -> list[Path]:
     for names in ("model.safetensors", "model-*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin"):
         if files := sorted(path.glob(names)):
             return files
-    raise ModelFileError(f"{path}: no weights in this folder; model.safetensors (or its parts) is missing")
+    message = f"{path}: no weights in this folder; model.safetensors (or its parts) is missing"
+    raise ModelFileError(message, cause="missing_file")
 
 
 def _llm_config(path: Path, tensors: Mapping[str, Tensor]) -> LlamaConfig:

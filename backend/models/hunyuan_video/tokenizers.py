@@ -81,7 +81,7 @@ def check_fits(tokenizer: Tokenizer, *, rows: int, path: Path) -> None:
 
 def _tokenizer_folder(path: Path, *, also: tuple[str, ...] = ()) -> Path:
     if not path.exists():
-        raise ModelFileError(f"{path}: there is no such file or folder")
+        raise ModelFileError(f"{path}: there is no such file or folder", cause="missing_file")
     folders = folders_beside(path)
     for folder in folders:
         if (folder / "tokenizer.json").is_file() or (also and all((folder / name).is_file() for name in also)):
@@ -98,7 +98,7 @@ def _read(file: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises nothing narrower
-        raise ModelFileError(f"{file}: cannot be read as a tokenizer: {error}") from error
+        raise ModelFileError(f"{file}: cannot be read as a tokenizer: {error}", cause="damaged_file") from error
 
 
 def _clip_from_vocabulary(folder: Path) -> Tokenizer:
