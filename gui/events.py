@@ -29,7 +29,9 @@ async def run_events(request: Request) -> Response:
     if run != CURRENT and find_run(workspace, run) is None:
         return PlainTextResponse(f"There is no run {run!r}.\n", status_code=404)
     texts = texts_of(language_of(request))
-    feed = RunFeed(workspace, run=run, last_event_id=request.headers.get("last-event-id", ""), texts=texts)
+    last_event_id = request.headers.get("last-event-id", "")
+    run_list = request.app.state.run_list
+    feed = RunFeed(workspace, run=run, last_event_id=last_event_id, texts=texts, run_list=run_list)
     return StreamingResponse(
         _stream(feed, stopping=request.app.state.stopping),
         media_type="text/event-stream",

@@ -13,9 +13,10 @@ from urllib.parse import quote, unquote
 from backend.config.toml_file import read_configuration
 from backend.errors import UserError
 from backend.runs.failures import find_failure
-from backend.runs.folder import RunFolder, RunState, current_run, find_run, list_runs
+from backend.runs.folder import RunFolder, RunState, current_run, find_run
 from backend.runs.states import last_state
 from gui.failure_words import told_failure
+from gui.run_list import RunList
 from gui.texts import Texts, texts_of
 
 CURRENT = "current"
@@ -66,10 +67,20 @@ class RunFeed:
     """
 
     def __init__(
-        self, workspace: Path, *, run: str = CURRENT, last_event_id: str = "", texts: Texts | None = None
+        self,
+        workspace: Path,
+        *,
+        run: str = CURRENT,
+        last_event_id: str = "",
+        texts: Texts | None = None,
+        run_list: RunList | None = None,
     ) -> None:
-        """texts: of the page's language, in which failures are told; English if None."""
+        """texts: of the page's language, in which failures are told; English if None.
+
+        run_list: the one that all pages share, so that together they look for the current run once; None: an own one.
+        """
         self.workspace = workspace
+        self._run_list = run_list or RunList(workspace, fresh_s=0.0)
         self._texts = texts or texts_of("en")
         self.wanted = run
         self.has_more = False
@@ -77,7 +88,6 @@ class RunFeed:
         self._position = Position.parse(last_event_id)
         self._is_announced = bool(self._position.run)
         self._status = ""
-        self._over: set[str] = set()
 
     def news(self) -> list[str]:
         """The events since the last call, [] if there are none. Reads at most CHUNK_BYTES of each file."""
@@ -90,12 +100,7 @@ class RunFeed:
         return [*events, *self._status_news(run), *self._metrics_news(run), *self._log_news(run)]
 
     def _current_run(self) -> RunFolder | None:
-        """The current run; what is over is not looked at again, as there may be hundreds of runs."""
-        runs = list_runs(self.workspace)
-        candidates = runs[:1] + [run for run in runs[1:] if run.name not in self._over]
-        current = current_run(self.workspace, runs=candidates)
-        self._over.update(run.name for run in candidates if run.state().is_over)
-        return current
+        return current_run(self.workspace, runs=self._run_list.candidates())
 
     def _begin(self, run: RunFolder | None) -> list[str]:
         self._is_announced = True

@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse
 from backend.runs.folder import RunFolder
 from backend.runs.history import RunRow, row_of
 
-FRESH_S = 1.0
-"""A look at the folder that is younger than this serves the next page too."""
+FRESH_S = 0.9
+"""A look at the folder that is younger than this serves the next page too; pages ask twice a second."""
 
 SETTLED_S = 2.0
 """A folder that changed less than this ago may change again within one tick of its file system's clock."""
@@ -38,16 +38,18 @@ class RunList:
     """The rows of a workspace's runs, each with the version of the list in which it last changed.
 
     A run that is over is read again only when its folder was written to: whatever is replaced in it changes the time of
-    the folder, so that a look at 2,000 of them takes some milliseconds. clock: Unix time.
+    the folder, so that a look at 2,000 of them takes some milliseconds. clock: Unix time. fresh_s: how old a look may
+    be that serves another page too.
     """
 
-    def __init__(self, workspace: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, workspace: Path, *, clock: Callable[[], float] = time.time, fresh_s: float = FRESH_S) -> None:
         self._folder = workspace / "runs"
         self._clock = clock
         self._lock = threading.Lock()
         self._id = secrets.token_hex(4)  # versions of an earlier server mean nothing here
         self._version = 0
-        self._looked = -FRESH_S
+        self._fresh_s = fresh_s
+        self._looked = -float("inf")
         self._rows: dict[str, tuple[int, RunRow]] = {}
         self._gone: dict[str, int] = {}
         self._settled: dict[str, int] = {}  # time of the folder as it was when a run that is over was read
@@ -78,8 +80,17 @@ class RunList:
         rows.sort(key=lambda row: row.submitted, reverse=True)
         return [(row.run, row.title) for row in rows]
 
+    def candidates(self) -> list[RunFolder]:
+        """The runs among which the current one is: those that are not over, and the newest; the newest first."""
+        with self._lock:
+            self._look()
+            rows = [row for _, row in self._rows.values()]
+        newest = max(rows, key=_place, default=None)
+        wanted = [row for row in rows if row is newest or not row.state.is_over]
+        return [RunFolder(self._folder / row.run) for row in sorted(wanted, key=_place, reverse=True)]
+
     def _look(self, *, at_once: bool = False) -> None:
-        if not at_once and time.monotonic() - self._looked < FRESH_S:
+        if not at_once and time.monotonic() - self._looked < self._fresh_s:
             return
         version = self._version + 1
         written = _folders(self._folder)
@@ -104,6 +115,10 @@ class RunList:
             self._settled[name] = folder_time
 
 
+def _place(row: RunRow) -> tuple[float, float, str]:
+    return row.submitted, row.position, row.run
+
+
 def _folders(folder: Path) -> dict[str, int]:
     """Each folder in it, with the time at which it was last written to."""
     try:
@@ -114,4 +129,6 @@ def _folders(folder: Path) -> dict[str, int]:
 
 
 def _told(row: RunRow) -> dict[str, Any]:
-    return {name: value for name, value in row.record().items() if value or (value == 0.0 and name == "loss")}
+    """The row without what is empty; a loss of 0 is not."""
+    values = {**vars(row), "state": row.state.value}
+    return {name: value for name, value in values.items() if value or (name == "loss" and value is not None)}

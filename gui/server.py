@@ -35,6 +35,7 @@ from gui.run_samples import run_sample, run_samples
 from gui.tensorboard import TensorBoard
 from gui.tensorboard_logs import NAMES_PATH, NOT_SHOWN_PATH, LogLinks, log_names, logs_not_shown
 from gui.texts import LANGUAGES, Texts, texts_of
+from gui.wandb_runs import WandbSync, run_in_wandb, sync_run, wandb_login
 
 ASSETS_PATH = "/loom"
 """Where gui/assets is served; /assets is taken by Gradio's own scripts."""
@@ -72,6 +73,7 @@ def build_application(
     application.state.tensorboard = TensorBoard(
         workspace / "logs", output=workspace / "tensorboard.log", find_logs=application.state.log_links.refresh
     )
+    application.state.wandb_sync = WandbSync(workspace)
     application.state.run_list = RunList(workspace)
     application.state.machine = Machine(workspace)
     application.state.stopping = asyncio.Event()
@@ -156,6 +158,7 @@ async def _lifespan(application: FastAPI) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            await application.state.wandb_sync.close()
             await application.state.tensorboard.close()
 
 
@@ -182,6 +185,9 @@ def _routes() -> list[BaseRoute]:
         Route("/runs/{name}/delete", delete, methods=["POST"]),
         Route("/runs/{name}/log", log_page),
         Route("/runs/{name}/log/search", search_log),
+        Route("/wandb", wandb_login),
+        Route("/runs/{name}/wandb", run_in_wandb),
+        Route("/runs/{name}/wandb/sync", sync_run, methods=["POST"]),
         Route("/bin", list_bin),
         Route("/bin/{name}/restore", restore, methods=["POST"]),
         Route("/bin/{name}/erase", erase, methods=["POST"]),

@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from backend.runs.folder import RunFolder, find_run, list_runs
+from backend.runs.folder import RunFolder, find_run
 
 NOT_SHOWN_PATH = "/logs/not_shown"
 NAMES_PATH = "/logs/names"
@@ -60,11 +60,16 @@ class LogLinks:
         """Make the links that are missing and remove those whose folder has gone. Nothing else is touched."""
         with self._lock:
             self._logs.mkdir(parents=True, exist_ok=True)
-            for run in list_runs(self._workspace):
-                if run.name not in self._elsewhere:
-                    self._read(run)
+            for run in self._unread_runs():
+                self._read(run)
             folders = {name: folder for name, folder in self._elsewhere.items() if folder is not None}
             self.not_shown = [folder for name, folder in folders.items() if not _show(folder, self._logs / name)]
+
+    def _unread_runs(self) -> list[RunFolder]:
+        """Those whose log folder is not known yet; the others, which may be thousands, are not looked at again."""
+        runs = self._workspace / "runs"
+        paths = runs.iterdir() if runs.is_dir() else ()
+        return [RunFolder(path) for path in paths if path.name not in self._elsewhere]
 
     def _read(self, run: RunFolder) -> None:
         status = run.status()

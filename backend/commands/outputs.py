@@ -132,12 +132,17 @@ def save_plan(configuration: Configuration) -> SavePlan:
 def chosen_tracker_settings(configuration: Configuration) -> TrackerSettings:
     logging = configuration.logging
     file = Path(logging.log_tracker_config) if logging.log_tracker_config else None
-    return tracker_settings(file, wandb_run_name=logging.wandb_run_name)
+    return tracker_settings(
+        file,
+        wandb_run_name=logging.wandb_run_name,
+        wandb_tags=logging.wandb_tags,
+        wandb_offline=logging.wandb_offline,
+    )
 
 
 def make_log_folder(configuration: Configuration) -> Path:
     """A new folder for the event files, made before anything slow, so that TensorBoard finds it."""
-    if "wandb" in tracker_kinds(configuration.logging.log_with):
+    if "wandb" in tracker_kinds(configuration.logging.log_with) and not configuration.logging.wandb_offline:
         check_wandb_login()
     if configuration.logging.logging_dir is None:
         raise OptionError("no log folder is given", hint="name it with logging_dir", option="logging_dir")

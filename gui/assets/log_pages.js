@@ -17,7 +17,7 @@ export function logPages(feed, { rows, container, onPage, onLive }) {
   const later = button(texts.log.later, () => (first + LINES >= total ? onLive() : show(first + LINES)));
   const end = button(texts.log.end, onLive);
   const line = element("input", { type: "number", min: 1, "aria-label": texts.log.line, placeholder: texts.log.line, onchange: () => line.value && open(Number(line.value) - 1) });
-  const told = element("span", { class: "loom-muted", role: "status" });
+  const told = element("span", { class: "loom-muted" });
   const bar = element("div", { class: "loom-log-pages", role: "group", "aria-label": texts.log.places, hidden: true }, start, earlier, later, end, line, told);
   let first;
   let total = 0;

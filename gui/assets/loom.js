@@ -8,6 +8,7 @@ import { showMonitor } from "./monitor.js";
 import { RunFeed } from "./run_feed.js";
 import { showRuns } from "./runs.js";
 import { showTensorBoard } from "./tensorboard_frame.js";
+import { showWandbLogin } from "./wandb_login.js";
 
 const VIEWS = {
   "loom-header": showHeader,
@@ -23,6 +24,7 @@ function start() {
   const shown = new Map();
   const attach = () => {
     for (const [id, show] of Object.entries(VIEWS)) attachView(id, show, { feed, shown });
+    showWandbLogin();
   };
   new MutationObserver(attach).observe(document.body, { childList: true, subtree: true });
   attach();

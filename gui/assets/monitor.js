@@ -15,6 +15,7 @@ import { requestButtons } from "./run_requests.js";
 import { samplesView } from "./samples.js";
 import { stopButton } from "./stop_button.js";
 import { fill, texts } from "./texts.js";
+import { wandbView } from "./wandb.js";
 
 /** Fill the tab; returns a function that ends it. */
 export function showMonitor(container, feed) {
@@ -24,6 +25,7 @@ export function showMonitor(container, feed) {
   const files = filesView(feed);
   const machine = machineView(feed);
   const samples = samplesView(feed);
+  const wandb = wandbView(feed);
   const nothing = element(
     "section",
     { class: "loom-panel loom-nothing" },
@@ -34,7 +36,7 @@ export function showMonitor(container, feed) {
     "div",
     { class: "loom-monitor-columns" },
     element("div", {}, run.element, curves.element, samples.element),
-    element("div", {}, machine.element, log.element, files.element),
+    element("div", {}, machine.element, log.element, files.element, wandb.element),
   );
   const chosen = chosenRunNotice(feed);
   container.replaceChildren(chosen.element, nothing, columns);
@@ -43,12 +45,12 @@ export function showMonitor(container, feed) {
     nothing.hidden = feed.run !== null;
     columns.hidden = !feed.run;
     curves.element.hidden = feed.run?.kind !== "train";
-    [chosen, run, files, samples].forEach((part) => part.update());
+    [chosen, run, files, samples, wandb].forEach((part) => part.update());
   }
 
   update();
   const ends = ["run", "status", "metrics", "log"].map((kind) => feed.subscribe(kind, update));
-  return () => [...ends, run.end, curves.end, log.end, machine.end, samples.end].forEach((end) => end());
+  return () => [...ends, run.end, curves.end, log.end, machine.end, samples.end, wandb.end].forEach((end) => end());
 }
 
 /** The card of the run itself. */
@@ -63,6 +65,7 @@ function runView(feed) {
   const tiles = tilesView(feed);
   const message = element("p", { class: "loom-message loom-muted" });
   const outcome = outcomeView(feed);
+  const troubles = element("ul", { class: "loom-note loom-warning loom-troubles", "aria-label": texts.monitor.troubles });
   const notification = endNotification(feed);
   const card = element(
     "section",
@@ -72,6 +75,7 @@ function runView(feed) {
     element("div", { class: "loom-progress" }, bar.element, count),
     message,
     outcome.element,
+    troubles,
     tiles.element,
     notification.element,
   );
@@ -85,9 +89,19 @@ function runView(feed) {
     bar.update(status ? shareDone(status) : null);
     setText(count, status?.total_steps ? fill(texts.monitor.step_of, { step: formatCount(status.step), total: formatCount(status.total_steps) }) : "");
     setText(message, feed.isOver ? "" : (status?.message ?? ""));
+    showTroubles(troubles, status?.troubles ?? []);
     [requests, stop, phases, tiles, outcome, notification].forEach((part) => part.update());
   }
   return { element: card, update, end: outcome.end };
+}
+
+/** What went wrong and did not end the run. */
+function showTroubles(list, troubles) {
+  list.hidden = troubles.length === 0;
+  const told = troubles.map(({ message }) => message);
+  if (list.dataset.told === JSON.stringify(told)) return;
+  list.dataset.told = JSON.stringify(told);
+  list.replaceChildren(...told.map((message) => element("li", {}, message)));
 }
 
 function aboutRun(feed) {
