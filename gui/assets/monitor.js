@@ -146,6 +146,7 @@ function trainingNumbers({ status, series, isOver }) {
     average_loss: [formatValue(status?.average_loss)],
     loss: [formatValue(status?.loss)],
     seconds_per_step: [formatSeconds(status?.seconds_per_step)],
+    items_per_second: [formatValue(series.lastItems / status?.seconds_per_step)],
     epoch: [epoch],
     learning_rate: [[...new Set(rates.map(([, rate]) => rate))].join(" · ") || UNKNOWN, rates.map((rate) => rate.join(" ")).join(", ")],
     ...timeNumber(status, isOver),

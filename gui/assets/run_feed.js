@@ -120,6 +120,7 @@ class Series {
     this.gradientNorm = [];
     this.learningRates = new Map();
     this.firstTime = undefined;
+    this.lastItems = undefined; // how many items the last step learned from
   }
 
   get length() {
@@ -130,6 +131,7 @@ class Series {
     for (const row of rows) {
       if (this.length && row.step <= this.steps.at(-1)) continue; // told before the connection broke
       this.firstTime ??= row.time - (row.seconds ?? 0);
+      this.lastItems = row.items;
       this.steps.push(row.step);
       this.epochs.push(row.epoch ?? null);
       this.loss.push(row.loss ?? null);

@@ -83,7 +83,7 @@ function gridRows(samples, { run, onCompare }) {
     const cells = columns.map((column) => element("div", { role: "cell" }, own.has(column) ? sampleCell(own.get(column), { run, prompt, column, onCompare }) : ""));
     return element("div", { role: "row", class: "loom-samples-row" }, element("span", { role: "rowheader", title: prompt }, prompt), ...cells);
   });
-  const width = `minmax(84px, 110px) repeat(${columns.length}, minmax(112px, 1fr))`;
+  const width = `minmax(84px, 110px) repeat(${columns.length}, minmax(112px, 200px))`;
   return [head, ...rows].map((row) => {
     row.style.gridTemplateColumns = width;
     return row;

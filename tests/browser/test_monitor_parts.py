@@ -164,22 +164,24 @@ def test_save_sample_and_stop_after_the_epoch_are_asked_and_wait_until_they_are_
         expect(button).to_be_enabled()
 
 
-def test_the_stages_of_a_stop_are_shown_as_they_happen(open_page, address, workspace, training):
-    page = open_page()
-    monitor = open_monitor(page, address)
+def test_the_stages_of_a_stop_are_shown_as_they_happen(page, address, workspace):
+    run = WrittenRun(workspace, name="stubborn")
+    run.start(leaves_when_asked=False)
+    monitor = open_monitor(page, f"{address}?run={run.folder.name}")
     with FileLock(workspace / "queue.lock"):  # no worker acts meanwhile; the stages are written as it does
-        (training.folder.path / "requests").mkdir(exist_ok=True)
+        run.folder.request("stop")
         asked = {"stage": "asked", "asked": time.time(), "next": "terminating", "next_in_s": 60.0}
-        write_json(training.folder.stop_file, asked)
+        write_json(run.folder.stop_file, asked)
         stages = monitor.get_by_role("list", name="Stages of stopping")
         expect(stages.get_by_role("listitem")).to_have_text(
             [re.compile(r"asked \d\d:\d\d"), re.compile(r"terminated in 0:[345]\d"), "killed"]
         )
         terminating = {"stage": "terminating", "terminating": time.time(), "next": "killing", "next_in_s": 10.0}
-        write_json(training.folder.stop_file, {**asked, **terminating})
+        write_json(run.folder.stop_file, {**asked, **terminating})
         expect(stages.locator("[aria-current]")).to_have_text(re.compile(r"terminated \d\d:\d\d"))
-        expect(stages.get_by_role("listitem").last).to_have_text(re.compile(r"killed in 0:0\d"))
-        training.folder.stop_file.unlink()
+        expect(stages.get_by_role("listitem").last).to_have_text(re.compile(r"killed in 0:\d\d"))
+        run.end(code=-15, how="terminated")
+        expect(monitor.locator(".loom-outcome > p")).to_contain_text("was terminated. Its memory is free.")
         expect(stages).to_be_hidden()
 
 
@@ -192,6 +194,7 @@ def test_every_text_stands_out_and_nothing_scrolls_sideways_in_japanese_too(open
     page.goto(address)
     page.get_by_role("tab", name="モニター").click()
     monitor = page.locator("#loom-monitor")
+    monitor.get_by_role("region", name="マシン").scroll_into_view_if_needed()  # it is measured where it is seen
     expect(monitor.get_by_role("meter").first).to_be_attached()
     expect(monitor.get_by_role("table")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390

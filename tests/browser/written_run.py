@@ -37,9 +37,9 @@ class WrittenRun:
         submit(self.folder, Job(kind=kind, name=name, arguments=("-c", "pass")))
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, **status: object) -> None:
+    def start(self, *, leaves_when_asked: bool = True, **status: object) -> None:
         """Begin with a process that lives, and a status."""
-        stop = self.folder.path / "requests" / "stop"
+        stop = self.folder.path / "requests" / ("stop" if leaves_when_asked else "nothing")
         self._process = subprocess.Popen([sys.executable, "-c", LIVES_UNTIL_STOPPED, str(stop)])
         self._reporter = Reporter(self.folder.path)
         self._reporter.INTERVAL_S = -1.0  # written at once
