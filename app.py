@@ -1,4 +1,5 @@
-"""The page: `python app.py [--host HOST] [--port PORT] [--workspace FOLDER] [--open] [--auth USER:PASSWORD]`."""
+"""The page: `python app.py [--host HOST] [--port PORT] [--workspace FOLDER] [--open] [--auth USER:PASSWORD]
+[--root-path PATH]`."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from backend.runs.queue import resume_queue
 from backend.runs.workspace import DEFAULT_WORKSPACE
 from gui.address import check_access, listen, network_address, page_address
 from gui.gradio_import import prepare_gradio
+from gui.path_prefix import read_prefix
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve_page(options: argparse.Namespace) -> None:
     """Serve the page with these options; raises UserError for those that do not work."""
     check_access(options.host, options.auth)
+    prefix = read_prefix(options.root_path)
     workspace = _make_workspace(options.workspace)
     listener = listen(options.host, options.port)
     prepare_gradio(workspace / "uploads")
@@ -38,7 +41,7 @@ def serve_page(options: argparse.Namespace) -> None:
     from gui.theme import appearance
 
     def tell_address() -> None:
-        address = page_address(listener, host=options.host)
+        address = page_address(listener, host=options.host) + (f"{prefix[1:]}/" if prefix else "")
         if options.port not in (0, listener.getsockname()[1]):
             print(f"Port {options.port} is taken; using the next free one.")
         if from_elsewhere := network_address(listener, host=options.host):
@@ -49,7 +52,7 @@ def serve_page(options: argparse.Namespace) -> None:
 
     resume_queue(workspace)
     application = build_application(
-        build_page, workspace=workspace, host=options.host, login=options.auth, appearance=appearance
+        build_page, workspace=workspace, host=options.host, login=options.auth, prefix=prefix, appearance=appearance
     )
     serve(application, listener, on_ready=tell_address)
 
@@ -80,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="USER:PASSWORD",
         default=os.environ.get("LORALOOM_AUTH", ""),
         help="the page's login; any host but this machine's own needs one",
+    )
+    parser.add_argument(
+        "--root-path", metavar="PATH", default="", help="the path under which a reverse proxy serves the page: /loom"
     )
     return parser
 

@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from backend.runs.folder import find_run
+from gui.languages import language_of
 from gui.run_feed import CURRENT, RunFeed
+from gui.texts import texts_of
 
 POLL_S = 0.5
 HEARTBEAT_S = 15.0
@@ -26,7 +28,10 @@ async def run_events(request: Request) -> Response:
     run = request.query_params.get("run", CURRENT)
     if run != CURRENT and find_run(workspace, run) is None:
         return PlainTextResponse(f"There is no run {run!r}.\n", status_code=404)
-    feed = RunFeed(workspace, run=run, last_event_id=request.headers.get("last-event-id", ""))
+    texts = texts_of(language_of(request))
+    last_event_id = request.headers.get("last-event-id", "")
+    run_list = request.app.state.run_list
+    feed = RunFeed(workspace, run=run, last_event_id=last_event_id, texts=texts, run_list=run_list)
     return StreamingResponse(
         _stream(feed, stopping=request.app.state.stopping),
         media_type="text/event-stream",

@@ -9,6 +9,7 @@ import gradio as gr
 from gui.tabs.dataset import build_dataset
 from gui.tabs.events import EVENT_OPTIONS
 from gui.tabs.monitor import build_monitor
+from gui.tabs.runs import build_runs
 from gui.tabs.settings import build_settings
 from gui.tabs.tensorboard import build_tensorboard
 from gui.tabs.train import build_train
@@ -28,9 +29,12 @@ def build_page(workspace: Path, texts: Texts) -> gr.Blocks:
                 build_monitor()
             with gr.Tab(texts("tabs.tensorboard"), id="tensorboard"):
                 build_tensorboard()
+            with gr.Tab(texts("tabs.runs"), id="runs"):
+                build_runs()
             with gr.Tab(texts("tabs.settings"), id="settings"):
                 build_settings()
-        page.load(train.fill, outputs=train.filled, **EVENT_OPTIONS).then(
+        refill = gr.Button(elem_id="loom-refill")  # clicked by script when the draft was changed; never shown
+        gr.on([page.load, refill.click], train.fill, outputs=train.filled, **EVENT_OPTIONS).then(
             train.show, inputs=train.fields, outputs=train.shown, **EVENT_OPTIONS
         )
     return page

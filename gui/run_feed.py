@@ -5,15 +5,26 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from backend.runs.folder import RunFolder, current_run, find_run, list_runs
+from backend.config.toml_file import read_configuration
+from backend.errors import UserError
+from backend.runs.failures import find_failure
+from backend.runs.folder import RunFolder, RunState, current_run, find_run
+from backend.runs.states import last_state
+from gui.failure_words import told_failure
+from gui.run_list import RunList
+from gui.texts import Texts, texts_of
 
 CURRENT = "current"
 LOG_TAIL_BYTES = 256 * 1024  # a page that comes new to a run gets this much of its log
 CHUNK_BYTES = 256 * 1024
+PASSING_REQUESTS = ("save", "sample", "stop_after_epoch")
+"""What a run can be asked for beside stopping at once."""
+OVER = {state.value for state in RunState if state.is_over}
 
 
 @dataclass(frozen=True)
@@ -44,23 +55,39 @@ class RunFeed:
     """Follows one run, or whichever run is current, for one page.
 
     Events, each with JSON data:
-      run      {"run": folder name, "kind", "name"}   what follows is of this run, from its beginning; {"run": null} if
-                                                      there is none. At the start and when the run changes.
-      status   {"run", "state", "stop_requested": Unix time or null, "exit": exit.json or null, ...status.json}
+      run      {"run": folder name, "kind", "name", "can_sample"}   what follows is of this run, from its beginning;
+                                                      {"run": null} if there is none. At the start and when it changes.
+      status   {"run", "state", "stop_requested": Unix time or null, "requests": ["save", ...], "held", "exit":
+               exit.json or null, "stop": stop.json with "elapsed_s" since its last stage, or null, "failure": see
+               `told_failure`, or null, "last_state": {"step", "epoch"} of a training that is over, or null,
+               ...status.json}
                                                       at the start and after each change
       metrics  [{"step": ..., ...}, ...]              new lines of metrics.jsonl; NaN and infinity are null
       log      {"offset", "end", "text"}              new text of train.log, `\\r` as it is: bytes offset..end
     """
 
-    def __init__(self, workspace: Path, *, run: str = CURRENT, last_event_id: str = "") -> None:
+    def __init__(
+        self,
+        workspace: Path,
+        *,
+        run: str = CURRENT,
+        last_event_id: str = "",
+        texts: Texts | None = None,
+        run_list: RunList | None = None,
+    ) -> None:
+        """texts: of the page's language, in which failures are told; English if None.
+
+        run_list: the one that all pages share, so that together they look for the current run once; None: an own one.
+        """
         self.workspace = workspace
+        self._run_list = run_list or RunList(workspace, fresh_s=0.0)
+        self._texts = texts or texts_of("en")
         self.wanted = run
         self.has_more = False
         """Whether the last call of `news` stopped at CHUNK_BYTES."""
         self._position = Position.parse(last_event_id)
         self._is_announced = bool(self._position.run)
         self._status = ""
-        self._over: set[str] = set()
 
     def news(self) -> list[str]:
         """The events since the last call, [] if there are none. Reads at most CHUNK_BYTES of each file."""
@@ -73,12 +100,7 @@ class RunFeed:
         return [*events, *self._status_news(run), *self._metrics_news(run), *self._log_news(run)]
 
     def _current_run(self) -> RunFolder | None:
-        """The current run; what is over is not looked at again, as there may be hundreds of runs."""
-        runs = list_runs(self.workspace)
-        candidates = runs[:1] + [run for run in runs[1:] if run.name not in self._over]
-        current = current_run(self.workspace, runs=candidates)
-        self._over.update(run.name for run in candidates if run.state().is_over)
-        return current
+        return current_run(self.workspace, runs=self._run_list.candidates())
 
     def _begin(self, run: RunFolder | None) -> list[str]:
         self._is_announced = True
@@ -88,7 +110,8 @@ class RunFeed:
             return [self._event("run", {"run": None})]
         self._position = Position(run.name, log=_tail_offset(run.log_file))
         job = run.job()
-        return [self._event("run", {"run": run.name, "kind": job and job.kind, "name": job and job.name})]
+        told = {"run": run.name, "kind": job and job.kind, "name": job and job.name, "can_sample": _can_sample(run)}
+        return [self._event("run", told)]
 
     def _has_shrunk(self, run: RunFolder) -> bool:
         return _size(run.metrics_file) < self._position.metrics or _size(run.log_file) < self._position.log
@@ -99,13 +122,21 @@ class RunFeed:
             "run": run.name,
             "state": run.state().value,
             "stop_requested": run.requested_at("stop"),
+            "requests": [what for what in PASSING_REQUESTS if run.has_request(what)],
+            "held": run.place().held,
             "exit": run.exit_record(),
+            "stop": run.stop_record(),
             **(asdict(status) if status else {}),
         }
         text = _to_json(told)
         if text == self._status:
             return []
         self._status = text
+        failure = find_failure(run)
+        told["failure"] = told_failure(failure, self._texts) if failure else None
+        told["last_state"] = _told_state(run) if told["state"] in OVER else None
+        if stop := told["stop"]:
+            told["stop"] = {**stop, "elapsed_s": max(0.0, time.time() - float(stop.get(stop.get("stage", ""), 0.0)))}
         return [self._event("status", told)]
 
     def _metrics_news(self, run: RunFolder) -> list[str]:
@@ -132,6 +163,19 @@ class RunFeed:
 
     def _event(self, kind: str, data: object) -> str:
         return f"event: {kind}\nid: {self._position}\ndata: {_to_json(data)}\n\n"
+
+
+def _can_sample(run: RunFolder) -> bool:
+    """Whether the training has prompts to make samples of."""
+    try:
+        return read_configuration(run.config_file).sampling.sample_prompts is not None
+    except UserError:  # no training, or not written yet
+        return False
+
+
+def _told_state(run: RunFolder) -> dict[str, int | None] | None:
+    state = last_state(run)
+    return {"step": state.step, "epoch": state.epoch} if state else None
 
 
 def _size(path: Path) -> int:

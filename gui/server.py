@@ -34,16 +34,25 @@ from gui.dataset_items import (
 from gui.events import run_events
 from gui.files import workspace_file
 from gui.folder_browser import list_paths
+from gui.form_changes import change_form, run_to_form
 from gui.guard import Guard
 from gui.languages import PageInLanguages
 from gui.loaded_preset import loaded_preset
+from gui.machine import Machine, machine_use
 from gui.module_map import click_modules, module_map
 from gui.path_check import check_path
-from gui.run_actions import stop_run
+from gui.path_prefix import PathPrefix
+from gui.run_actions import ask_run, cancel_run, hold_run, move_run, release_run, stop_run
+from gui.run_comparison import differing_settings, run_curves
+from gui.run_history import delete, erase, list_bin, note, restore, resume, run_details, start_again
+from gui.run_list import RunList, list_runs_since, list_trainings
+from gui.run_log import log_page, search_log
+from gui.run_samples import run_sample, run_samples
 from gui.settings_routes import get_settings, post_settings, support_bundle
 from gui.tensorboard import TensorBoard
-from gui.tensorboard_logs import NOT_SHOWN_PATH, LogLinks, logs_not_shown
+from gui.tensorboard_logs import NAMES_PATH, NOT_SHOWN_PATH, LogLinks, log_names, logs_not_shown
 from gui.texts import LANGUAGES, Texts, texts_of
+from gui.wandb_runs import WandbSync, run_in_wandb, sync_run, wandb_login
 
 ASSETS_PATH = "/loom"
 """Where gui/assets is served; /assets is taken by Gradio's own scripts."""
@@ -66,11 +75,13 @@ def build_application(
     workspace: Path,
     host: str = "127.0.0.1",
     login: str = "",
+    prefix: str = "",
     appearance: Callable[[Texts], Mapping[str, object]] = lambda texts: {},
 ) -> FastAPI:
     """The page in every language with everything around it, guarded.
 
-    host: what it is served on. login: "USER:PASSWORD", or "" for none.
+    host: what it is served on. login: "USER:PASSWORD", or "" for none. prefix: path under which a reverse proxy serves
+    it, `/loom`, or "" for none.
     appearance: theme, css_paths, head, favicon_path, ... as `gr.mount_gradio_app` takes them.
     """
     application = FastAPI(lifespan=_lifespan, routes=_routes(), docs_url=None, redoc_url=None, openapi_url=None)
@@ -80,23 +91,29 @@ def build_application(
         workspace / "logs", output=workspace / "tensorboard.log", find_logs=application.state.log_links.refresh
     )
     application.state.looks = DatasetLooks(workspace)
+    application.state.wandb_sync = WandbSync(workspace)
+    application.state.run_list = RunList(workspace)
+    application.state.machine = Machine(workspace)
     application.state.stopping = asyncio.Event()
     application.add_middleware(Guard, host=host, login=login)
+    if prefix:
+        application.add_middleware(PathPrefix, prefix=prefix)  # the last one added is asked first
     pages = {}
     for language in LANGUAGES:
         texts = texts_of(language)
-        pages[language] = _gradio_application(build_page(workspace, texts), appearance(texts))
+        pages[language] = _gradio_application(build_page(workspace, texts), appearance(texts), prefix=prefix)
     application.state.pages = PageInLanguages(pages)
     application.mount("/", application.state.pages)  # last: it takes every path that is left
     return application
 
 
-def _gradio_application(page: gr.Blocks, appearance: Mapping[str, object]) -> FastAPI:
+def _gradio_application(page: gr.Blocks, appearance: Mapping[str, object], *, prefix: str) -> FastAPI:
     _calm_queue(page)
     return gr.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         page,
         path="/",
+        root_path=prefix or None,
         app_kwargs={"openapi_url": None},
         run_history=False,
         enable_monitoring=False,
@@ -159,6 +176,7 @@ async def _lifespan(application: FastAPI) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            await application.state.wandb_sync.close()
             await application.state.tensorboard.close()
 
 
@@ -166,7 +184,34 @@ def _routes() -> list[BaseRoute]:
     mimetypes.add_type("text/javascript", ".js")  # Windows' registry may call it text/plain, which no browser runs
     return [
         Route("/events/run", run_events),
+        Route("/form/changes", change_form, methods=["POST"]),
+        Route("/runs/{name}/to_form", run_to_form, methods=["POST"]),
         Route("/runs/{name}/stop", stop_run, methods=["POST"]),
+        Route("/runs/{name}/ask/{what}", ask_run, methods=["POST"]),
+        Route("/runs/{name}/cancel", cancel_run, methods=["POST"]),
+        Route("/runs/{name}/hold", hold_run, methods=["POST"]),
+        Route("/runs/{name}/release", release_run, methods=["POST"]),
+        Route("/runs/{name}/move", move_run, methods=["POST"]),
+        Route("/runs", list_runs_since),
+        Route("/trainings", list_trainings),
+        Route("/settings/differing", differing_settings),
+        Route("/runs/{name}/details", run_details),
+        Route("/runs/{name}/metrics", run_curves),
+        Route("/runs/{name}/again", start_again, methods=["POST"]),
+        Route("/runs/{name}/resume", resume, methods=["POST"]),
+        Route("/runs/{name}/notes", note, methods=["POST"]),
+        Route("/runs/{name}/delete", delete, methods=["POST"]),
+        Route("/runs/{name}/log", log_page),
+        Route("/runs/{name}/log/search", search_log),
+        Route("/wandb", wandb_login),
+        Route("/runs/{name}/wandb", run_in_wandb),
+        Route("/runs/{name}/wandb/sync", sync_run, methods=["POST"]),
+        Route("/bin", list_bin),
+        Route("/bin/{name}/restore", restore, methods=["POST"]),
+        Route("/bin/{name}/erase", erase, methods=["POST"]),
+        Route("/machine", machine_use),
+        Route("/runs/{name}/samples", run_samples),
+        Route("/runs/{name}/samples/{file}", run_sample),
         Route("/files/{path:path}", workspace_file),
         Route("/dataset/document", get_document),
         Route("/dataset/document", change_document, methods=["POST"]),
@@ -195,6 +240,7 @@ def _routes() -> list[BaseRoute]:
         Route(tensorboard.PATH, _to_tensorboard_folder),
         Route(tensorboard.PATH + "/{path:path}", _tensorboard, methods=["GET", "HEAD", "POST"]),
         Route(NOT_SHOWN_PATH, logs_not_shown),
+        Route(NAMES_PATH, log_names),
         Route("/font-roboto/{name}", _to_tensorboard_font),
         Mount(ASSETS_PATH, _Assets(directory=Path(__file__).parent / "assets")),
         *(Route(path, _closed) for path in CLOSED_PATHS),
@@ -216,12 +262,12 @@ async def _tensorboard(request: Request) -> Response:
 
 
 async def _to_tensorboard_folder(request: Request) -> Response:
-    return RedirectResponse(f"{tensorboard.PATH}/")
+    return RedirectResponse("tensorboard/")  # relative, as the page may lie under a path prefix
 
 
 async def _to_tensorboard_font(request: Request) -> Response:
     # TensorBoard's style sheet forgets the path prefix when it names its fonts.
-    return RedirectResponse(f"{tensorboard.PATH}{request.url.path}")
+    return RedirectResponse(f"..{tensorboard.PATH}{request.scope['path']}")
 
 
 async def _closed(request: Request) -> Response:

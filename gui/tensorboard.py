@@ -54,6 +54,10 @@ class TensorBoard:
         self.logs = logs.resolve()
         self.output = output
         self.process: subprocess.Popen[bytes] | None = None
+        self.restarts = 0
+        """How often it was started again because it had ended by itself."""
+        self.last_end = ""
+        """How it ended the last time, and the last lines of its log."""
         self._find_logs = find_logs
         self._found_logs = -FIND_LOGS_S
         self._find_port = find_port
@@ -64,7 +68,11 @@ class TensorBoard:
     async def address(self) -> str:
         """`http://127.0.0.1:PORT` of a TensorBoard that answers; raises TensorBoardError."""
         has_started = self._starting is not None and self._starting.done()
-        if self._starting is None or (has_started and self.process.poll() is not None):
+        has_died = has_started and self.process is not None and self.process.poll() is not None
+        if has_died and self._starting.exception() is None:
+            self.restarts += 1
+            self.last_end = self._failure()
+        if self._starting is None or has_died:
             self._starting = asyncio.create_task(self._start())
         return await asyncio.shield(self._starting)  # it goes on for the others when one page no longer waits
 

@@ -10,16 +10,39 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from backend.runs.folder import RunFolder, list_runs
+from backend.runs.folder import RunFolder, find_run
 
 NOT_SHOWN_PATH = "/logs/not_shown"
+NAMES_PATH = "/logs/names"
 
 
 def logs_not_shown(request: Request) -> JSONResponse:
-    """Answers {"not_shown": [path, ...]}: the log folders of runs that TensorBoard cannot be led to."""
-    links = request.app.state.log_links
+    """Answers {"not_shown": [path, ...], "restarts", "last_end"}.
+
+    They are the log folders of runs that TensorBoard cannot be led to, how often it ended by itself and was started
+    again, and how it ended the last time.
+    """
+    links, tensorboard = request.app.state.log_links, request.app.state.tensorboard
     links.refresh()
-    return JSONResponse({"not_shown": [str(folder) for folder in links.not_shown]})
+    told = {"restarts": tensorboard.restarts, "last_end": tensorboard.last_end}
+    return JSONResponse({"not_shown": [str(folder) for folder in links.not_shown], **told})
+
+
+def log_names(request: Request) -> JSONResponse:
+    """Answers {"names": [...]}: what TensorBoard's names begin with, of the runs ?run= that have logged anything."""
+    workspace: Path = request.app.state.workspace
+    runs = [find_run(workspace, name) for name in request.query_params.getlist("run")]
+    names = [log_name(run) for run in runs if run is not None]
+    return JSONResponse({"names": [name for name in names if name is not None]})
+
+
+def log_name(run: RunFolder) -> str | None:
+    """What TensorBoard calls the log folder of a run: its path in `logs`, or the name of the link to it there."""
+    status = run.status()
+    if status is None or not status.log_folder:
+        return None
+    logs, folder = (run.workspace / "logs").resolve(), Path(status.log_folder).resolve()
+    return folder.relative_to(logs).as_posix() if folder.is_relative_to(logs) else run.name
 
 
 class LogLinks:
@@ -37,11 +60,16 @@ class LogLinks:
         """Make the links that are missing and remove those whose folder has gone. Nothing else is touched."""
         with self._lock:
             self._logs.mkdir(parents=True, exist_ok=True)
-            for run in list_runs(self._workspace):
-                if run.name not in self._elsewhere:
-                    self._read(run)
+            for run in self._unread_runs():
+                self._read(run)
             folders = {name: folder for name, folder in self._elsewhere.items() if folder is not None}
             self.not_shown = [folder for name, folder in folders.items() if not _show(folder, self._logs / name)]
+
+    def _unread_runs(self) -> list[RunFolder]:
+        """Those whose log folder is not known yet; the others, which may be thousands, are not looked at again."""
+        runs = self._workspace / "runs"
+        paths = runs.iterdir() if runs.is_dir() else ()
+        return [RunFolder(path) for path in paths if path.name not in self._elsewhere]
 
     def _read(self, run: RunFolder) -> None:
         status = run.status()

@@ -22,7 +22,7 @@ LANGUAGES = {"en": "English", "ja": "日本語"}
 LANGUAGE_COOKIE = "loom-language"
 """What a browser sends when its user has chosen a language on the page."""
 
-SERVER_ONLY = ("options", "messages")
+SERVER_ONLY = ("options", "messages", "failures")
 """Branches that only the server shows; the page's scripts get all others."""
 
 

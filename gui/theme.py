@@ -7,25 +7,26 @@ from typing import Any
 
 import gradio as gr
 
-from gui.server import ASSETS_PATH
 from gui.texts import Texts
 
 FONT = ("system-ui", "Segoe UI", "Noto Sans", "Hiragino Sans", "Yu Gothic UI", "sans-serif")
 MONOSPACED_FONT = ("ui-monospace", "Cascadia Mono", "Consolas", "DejaVu Sans Mono", "monospace")
 
-HEAD = f"""
-<link rel="icon" type="image/svg+xml" href="{ASSETS_PATH}/icon.svg">
-<link rel="stylesheet" href="{ASSETS_PATH}/style.css">
-<link rel="stylesheet" href="{ASSETS_PATH}/header.css">
-<link rel="stylesheet" href="{ASSETS_PATH}/monitor.css">
-<link rel="stylesheet" href="{ASSETS_PATH}/train.css">
-<link rel="stylesheet" href="{ASSETS_PATH}/settings.css">
-<link rel="stylesheet" href="{ASSETS_PATH}/dataset.css">
-<link rel="stylesheet" href="{ASSETS_PATH}/plan.css">
-<link rel="stylesheet" href="{ASSETS_PATH}/module_map.css">
-<script type="module" src="{ASSETS_PATH}/loom.js"></script>
+HEAD = """
+<link rel="icon" type="image/svg+xml" href="loom/icon.svg">
+<link rel="stylesheet" href="loom/style.css">
+<link rel="stylesheet" href="loom/header.css">
+<link rel="stylesheet" href="loom/monitor.css">
+<link rel="stylesheet" href="loom/runs.css">
+<link rel="stylesheet" href="loom/train.css">
+<link rel="stylesheet" href="loom/plan.css">
+<link rel="stylesheet" href="loom/module_map.css">
+<link rel="stylesheet" href="loom/dataset.css">
+<link rel="stylesheet" href="loom/settings.css">
+<script type="module" src="loom/loom.js"></script>
 """
-"""Linked, not inlined: Gradio rewrites the selectors of a style sheet that it is given."""
+"""Linked, not inlined: Gradio rewrites the selectors of a style sheet that it is given. The addresses are relative, as
+the page may lie under a path prefix; gui/server.py serves them."""
 
 
 def appearance(texts: Texts) -> dict[str, Any]:

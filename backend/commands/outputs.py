@@ -45,7 +45,12 @@ def make_output_places(configuration: Configuration, run: RunFolder) -> OutputPl
     """The folders of a training, made before anything slow. Raises OptionError for what the disk, or wandb, refuses."""
     logging = configuration.logging
     file = Path(logging.log_tracker_config) if logging.log_tracker_config else None
-    settings = tracker_settings(file, wandb_run_name=logging.wandb_run_name)
+    settings = tracker_settings(
+        file,
+        wandb_run_name=logging.wandb_run_name,
+        wandb_tags=logging.wandb_tags,
+        wandb_offline=logging.wandb_offline,
+    )
     return OutputPlaces(_make_output_folder(configuration, run), _make_log_folder(configuration), settings)
 
 
@@ -125,7 +130,7 @@ def uploader_of(configuration: Configuration) -> Uploader | None:
 
 def _make_log_folder(configuration: Configuration) -> Path:
     """A new folder for the event files; made early, so that TensorBoard finds it."""
-    if "wandb" in tracker_kinds(configuration.logging.log_with):
+    if "wandb" in tracker_kinds(configuration.logging.log_with) and not configuration.logging.wandb_offline:
         check_wandb_login()
     if configuration.logging.logging_dir is None:
         raise OptionError("no log folder is given", hint="name it with logging_dir", option="logging_dir")

@@ -615,6 +615,12 @@ class LoggingOptions(OptionGroup):
     wandb_run_name: str | None = option(None, label="Run name in wandb", needs=one_of("log_with", "wandb", "all"))
     """Name of the run in wandb. Empty: wandb makes one up."""
 
+    wandb_tags: list[str] = option([], label="Tags in wandb")
+    """Tags of the run in wandb."""
+
+    wandb_offline: bool = option(False, label="wandb offline")
+    """Keep wandb's data on this machine, without a login, until they are synced from Monitor or with wandb sync."""
+
     log_tracker_config: str | None = option(None, label="Tracker settings", path="file")
     """A TOML file with a table [wandb] or [tensorboard] of further settings for it, such as entity or tags."""
 

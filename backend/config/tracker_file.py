@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ TrackerSettings = dict[str, dict[str, Any]]
 """Arguments that each tracker is made with, by its name."""
 
 
-def tracker_settings(config_file: Path | None, *, wandb_run_name: str | None) -> TrackerSettings:
-    """The settings in a TOML file, a table for each tracker, and the name of the run in wandb unless the file has one.
+def tracker_settings(
+    config_file: Path | None, *, wandb_run_name: str | None, wandb_tags: Sequence[str] = (), wandb_offline: bool = False
+) -> TrackerSettings:
+    """The settings in a TOML file, a table for each tracker, with what else is given for wandb unless the file has it.
 
     Raises OptionError for a file that is missing or no TOML, and for a table of no tracker.
     """
-    settings: TrackerSettings = {"wandb": {"name": wandb_run_name}} if wandb_run_name else {}
+    wandb = {"name": wandb_run_name, "tags": list(wandb_tags), "mode": "offline" if wandb_offline else None}
+    given = {name: value for name, value in wandb.items() if value}
+    settings: TrackerSettings = {"wandb": given} if given else {}
     for tracker, values in (read_toml(config_file) if config_file else {}).items():
         if tracker not in TRACKERS or not isinstance(values, dict):
             raise OptionError(

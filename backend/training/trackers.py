@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import netrc
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ from backend.atomic_file import is_disk_full
 from backend.config.tracker_file import TRACKERS, TrackerSettings
 from backend.errors import OptionError
 from backend.runs.folder import make_numbered_folder
+from backend.runs.wandb_login import find_login, is_offline
 from backend.training.sampler import Sample
 from backend.visual_files import encode_gif, read_frames
 
@@ -28,8 +28,6 @@ TENSORBOARD_PIXELS = 320
 
 RETRY_S = 30.0
 """When TensorBoard is tried again after the disk was full."""
-
-_WANDB_KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 
 
 def tracker_kinds(log_with: str) -> list[str]:
@@ -52,13 +50,11 @@ def new_log_folder(logging_dir: Path, prefix: str | None) -> Path:
 
 def check_wandb_login() -> None:
     """Raise OptionError if wandb would ask for a key on a console that nobody sees."""
-    if os.environ.get("WANDB_MODE", "online") != "online" or any(map(os.environ.get, _WANDB_KEYS)):
-        return
-    if any(_names_wandb(path) for path in _netrc_files()):
+    if is_offline() or find_login():
         return
     raise OptionError(
         "wandb is not logged in",
-        hint="run 'wandb login' once, or set WANDB_API_KEY, or WANDB_MODE=offline",
+        hint="run 'wandb login' once, or set WANDB_API_KEY, or choose wandb_offline",
         option="log_with",
     )
 
@@ -155,16 +151,3 @@ def _add_moving_picture(writer: SummaryWriter, tag: str, path: Path, *, step: in
     gif, (width, height) = encode_gif(read_frames(path), longest_side=TENSORBOARD_PIXELS)
     picture = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=gif)
     writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=picture)]), step)
-
-
-def _netrc_files() -> list[Path]:
-    """Where wandb keeps a login: the file that NETRC names, else .netrc or _netrc in the home folder."""
-    if named := os.environ.get("NETRC"):
-        return [Path(named).expanduser()]
-    return [Path.home() / ".netrc", Path.home() / "_netrc"]
-
-
-def _names_wandb(netrc_file: Path) -> bool:
-    with contextlib.suppress(OSError, netrc.NetrcParseError):
-        return any("wandb" in host for host in netrc.netrc(netrc_file).hosts)
-    return False

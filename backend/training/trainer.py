@@ -50,9 +50,13 @@ from backend.training.upload import Uploader
 
 @dataclass(frozen=True)
 class StepTotals:
-    """One optimizer step over all processes. loss: mean of its micro-batches. The others: somebody asked for it."""
+    """One optimizer step over all processes. loss: mean of its micro-batches. items: how many it learned from.
+
+    The others: somebody asked for it.
+    """
 
     loss: float
+    items: int
     stop: bool
     stop_after_epoch: bool
     save: bool
@@ -97,6 +101,8 @@ class Trainer:
     sample_plan: SamplePlan = NO_SAMPLES
     _step: int = field(default=0, init=False)
     _bad_steps: int = field(default=0, init=False)
+    _items: int = field(default=0, init=False)
+    """How many items this process has learned from in the step."""
 
     def train(self) -> Path | None:
         """Train to the end and return the final LoRA file, in the first process.
@@ -193,6 +199,7 @@ class Trainer:
     ) -> StepTotals:
         """One optimizer step, logged and saved where that is due."""
         started = time.perf_counter()
+        self._items = 0
         result = optimizer_step(
             self._weighted_losses(batches, shares, epoch=epoch, uniforms=uniforms),
             accelerator=self.accelerator,
@@ -210,7 +217,7 @@ class Trainer:
             self._losses.append(totals.loss)
         extra = optimizer_log_values(self.optimizer) | (norms.log_values() if norms else {})
         seconds = time.perf_counter() - started
-        self._log_step(result, extra, loss=totals.loss, epoch=epoch, seconds=seconds, bar=bar)
+        self._log_step(result, totals, extra, epoch=epoch, seconds=seconds, bar=bar)
         self._count_bad_step(is_bad=result.was_left_out or not math.isfinite(totals.loss), epoch=epoch)
         if self.saver and self.saver.plan.step_is_due(self._step):
             self._save(lambda saver: saver.save_step(step=self._step, epoch=epoch), may_fail=True)
@@ -228,7 +235,9 @@ class Trainer:
         first = (epoch - 1) * self.steps.batches_per_epoch
         for share in shares:
             own = uniforms[share.index] if uniforms else None
-            loss = self._loss(next(batches), index=first + share.index, uniforms=own, last=share is shares[-1])
+            batch = next(batches)
+            self._items += len(batch.latents) * int(share.counts)
+            loss = self._loss(batch, index=first + share.index, uniforms=own, last=share is shares[-1])
             yield loss, float(share.counts)
 
     def _loss(self, batch: TrainingBatch, *, index: int, uniforms: Tensor | None, last: bool) -> Tensor:
@@ -251,12 +260,12 @@ class Trainer:
             return batch_loss(self.transformer, batch.to(device), noise=noise, levels=levels, settings=self.settings)
 
     def _totals(self, result: StepResult) -> StepTotals:
-        """Loss and wishes over all processes, exchanged at once."""
+        """Loss, items and wishes over all processes, exchanged at once."""
         wishes = [self.reporter.is_requested(what) for what in ("stop", "stop_after_epoch", "save", "sample")]
-        values = [result.losses.sum(), len(result.losses), *wishes]
+        values = [result.losses.sum(), len(result.losses), self._items, *wishes]
         sums = torch.tensor([float(value) for value in values], device=self.accelerator.device)
-        loss_sum, count, *asked = self.accelerator.reduce(sums, reduction="sum").tolist()
-        return StepTotals(loss_sum / count, *map(bool, asked))
+        loss_sum, count, items, *asked = self.accelerator.reduce(sums, reduction="sum").tolist()
+        return StepTotals(loss_sum / count, int(items), *map(bool, asked))
 
     def _count_bad_step(self, *, is_bad: bool, epoch: int) -> None:
         """End the training after too many steps in a row without a number; what they would change was left out."""
@@ -286,9 +295,9 @@ class Trainer:
         return sum(self._losses) / len(self._losses) if self._losses else math.nan
 
     def _log_step(
-        self, result: StepResult, extra: dict[str, float], *, loss: float, epoch: int, seconds: float, bar: tqdm
+        self, result: StepResult, totals: StepTotals, extra: dict[str, float], *, epoch: int, seconds: float, bar: tqdm
     ) -> None:
-        average = self._average_loss
+        loss, average = totals.loss, self._average_loss
         if self.trackers:
             rates = {f"lr/{name}": rate for name, rate in result.rates.items()}
             values = {"loss/current": loss, "loss/average": average, **rates, **extra}
@@ -300,6 +309,7 @@ class Trainer:
             average_loss=average,
             learning_rates=result.rates,
             gradient_norm=result.gradient_norm,
+            items=totals.items,
             seconds=seconds,
         )
         bar.set_postfix(avr_loss=f"{average:.4f}", refresh=False)

@@ -1,6 +1,7 @@
 // Which run the page shows: the one that its address names, `?run=NAME`, else whichever is current.
 
 import { element, setText } from "./dom.js";
+import { openTab } from "./tabs.js";
 import { fill, texts } from "./texts.js";
 
 const PARAMETER = "run";
@@ -19,11 +20,12 @@ export function followChosenRun(feed) {
     if (link && isPlain) {
       event.preventDefault();
       choose(feed, link.dataset.run);
+      openTab(texts.tabs.monitor);
     } else if (event.target.closest("#start")) {
       choose(feed, "");
     }
   });
-  if (chosenRun()) openMonitor();
+  if (chosenRun()) openTab(texts.tabs.monitor);
 }
 
 /** A link that shows the run; with "" and a text, whichever is current. */
@@ -53,13 +55,4 @@ function addressOf(run) {
   if (run) query.set(PARAMETER, run);
   else query.delete(PARAMETER);
   return `${location.pathname}?${query}`.replace(/\?$/, "");
-}
-
-/** Once Gradio has mounted the tabs. */
-function openMonitor() {
-  const tabs = [...document.querySelectorAll("#loom-tabs [role='tab']")];
-  const tab = tabs.find((candidate) => candidate.textContent.trim() === texts.tabs.monitor);
-  if (tab?.ariaSelected === "true") return;
-  tab?.click();
-  requestAnimationFrame(openMonitor);
 }

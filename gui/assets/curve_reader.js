@@ -1,15 +1,13 @@
 // Reading single steps off a drawn figure, with the pointer or with the keys of a slider.
 
-import { swatch, stepMark } from "./curve_drawing.js";
-import { stepInWords } from "./curve_figure.js";
+import { stepMark, swatch } from "./curve_drawing.js";
+import { nameOfStep, nearest, stepInWords, valuesAt } from "./curve_figure.js";
 import { element, setAttribute } from "./dom.js";
-import { formatCount } from "./numbers.js";
-import { fill, texts } from "./texts.js";
 
 const MOVES = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
 const TIP_DISTANCE_PX = 12;
 
-/** {tip, show(drawn), forget()} for a plot; drawn is {figure, axes}, or undefined where nothing is drawn. */
+/** {tip, show(drawn), forget(), step} for a plot; drawn is {figure, axes}, or undefined where nothing is drawn. */
 export function curveReader(plot) {
   const tip = element("div", { class: "loom-plot-tip", hidden: true });
   let drawn;
@@ -25,6 +23,8 @@ export function curveReader(plot) {
     plot.querySelector(".loom-pointed")?.remove();
     tip.hidden = index === undefined || !drawn;
     describeSlider(plot, drawn?.figure, index);
+    const [start, end] = drawn?.axes.range ?? [];
+    if (!tip.hidden && (drawn.figure.steps[index] < start || drawn.figure.steps[index] > end)) tip.hidden = true; // zoomed away
     if (tip.hidden) return;
     plot.firstChild.append(stepMark(drawn.figure, index, drawn.axes));
     tip.replaceChildren(...rowsOfStep(drawn.figure, index));
@@ -45,7 +45,15 @@ export function curveReader(plot) {
   const leave = () => point(undefined);
   const listeners = { pointermove: pointAt, pointerdown: pointAt, pointerleave: leave, blur: leave, keydown: onKey };
   for (const [kind, listener] of Object.entries(listeners)) plot.addEventListener(kind, listener);
-  return { tip, show, forget: () => (pointed = undefined) };
+  return {
+    tip,
+    show,
+    forget: () => (pointed = undefined),
+    /** The step that is pointed at, undefined for none. */
+    get step() {
+      return pointed === undefined ? undefined : drawn?.figure.steps[pointed];
+    },
+  };
 }
 
 /** A slider over the steps, whose value is said in words as the keys move it; nothing of it where nothing is drawn. */
@@ -63,9 +71,8 @@ function describeSlider(plot, figure, index) {
 }
 
 function rowsOfStep(figure, index) {
-  const values = figure.lines.filter((line) => line.values[index] !== null);
-  const rows = values.map((line) => element("div", {}, swatch(line.style), `${line.name} `, element("b", {}, figure.format(line.values[index]))));
-  return [element("div", {}, fill(texts.curves.step, { step: formatCount(figure.steps[index]) })), ...rows];
+  const rows = valuesAt(figure, index).map(({ line, value }) => element("div", {}, swatch(line.style), `${line.name} `, element("b", {}, figure.format(value))));
+  return [element("div", {}, nameOfStep(figure, index)), ...rows];
 }
 
 /** Right of the step, or left of it where there is no room. */
@@ -73,15 +80,4 @@ function placeTip(tip, { at, width }) {
   const right = at + TIP_DISTANCE_PX;
   const left = at - TIP_DISTANCE_PX - tip.offsetWidth;
   tip.style.left = `${right + tip.offsetWidth > width ? Math.max(0, left) : right}px`;
-}
-
-/** The index of the step nearest to `wanted` in ascending steps. */
-function nearest(steps, wanted) {
-  let [low, high] = [0, steps.length - 1];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (steps[middle] < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && wanted - steps[low - 1] < steps[low] - wanted ? low - 1 : low;
 }

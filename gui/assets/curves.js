@@ -1,8 +1,10 @@
-// The curves of the run: loss, its average, learning rates, gradient norm, over the steps.
+// The curves of the run: loss, its average, by epoch, learning rates, gradient norm, over an earlier run's if wanted.
 
+import { curveChoice } from "./curve_choice.js";
 import { axesOf, drawing, legendOf } from "./curve_drawing.js";
 import { checkpointSteps, figureOf, hasValues, summaryOf } from "./curve_figure.js";
 import { curveReader } from "./curve_reader.js";
+import { curveZoom } from "./curve_zoom.js";
 import { element, setAttribute } from "./dom.js";
 import { texts } from "./texts.js";
 
@@ -12,23 +14,29 @@ const REDRAW_MS = 1000;
 export function curvesView(feed) {
   const plot = element("div", { class: "loom-plot" });
   const reader = curveReader(plot);
+  const zoom = curveZoom(plot, { pointed: () => reader.step, onChange: () => redraw.now() });
+  const whole = element("button", { type: "button", class: "loom-button loom-whole", onclick: showWhole }, texts.curves.whole);
   const legend = element("div", { class: "loom-legend" });
-  const choice = curveChoice(() => {
-    reader.forget();
-    redraw.now();
+  const choice = curveChoice(feed, ({ isAnother }) => {
+    if (isAnother) begin();
+    else redraw.now();
   });
   const redraw = paced(draw, REDRAW_MS);
 
   function draw() {
     if (!plot.clientWidth) return; // hidden with its tab; drawn when it is seen
-    const figure = figureOf(feed.series, choice.key);
-    const checkpoints = checkpointSteps(feed.status?.files ?? [], feed.series);
+    whole.hidden = !zoom.range;
+    const figure = figureOf(feed.series, choice.key, choice);
     if (!hasValues(figure)) return drawNothing();
+    const isByStep = figure.unit === "step";
+    const checkpoints = isByStep ? checkpointSteps(feed.status?.files ?? [], feed.series) : [];
     const width = plot.clientWidth;
-    const axes = axesOf(figure, { width, total: feed.status?.total_steps, isLog: choice.isLog });
+    const total = isByStep ? feed.status?.total_steps : feed.status?.total_epochs;
+    const axes = axesOf(figure, { width, total, isLog: choice.isLog, range: zoom.range });
     plot.replaceChildren(drawing(figure, { ...axes, width, checkpoints }));
     setAttribute(plot, "aria-label", summaryOf(figure));
     legend.replaceChildren(...legendOf(figure, checkpoints));
+    zoom.show(axes);
     return reader.show({ figure, axes });
   }
 
@@ -37,59 +45,38 @@ export function curvesView(feed) {
     plot.replaceChildren(element("p", { class: "loom-empty" }, text));
     setAttribute(plot, "aria-label", null);
     legend.replaceChildren();
+    zoom.show(undefined);
     reader.show(undefined);
   }
 
-  const begin = () => {
+  function begin() {
+    zoom.reset();
     reader.forget();
     redraw.now();
-  };
+  }
+
+  function showWhole() {
+    zoom.reset();
+    redraw.now();
+    plot.focus();
+  }
+
   const seen = new ResizeObserver(redraw.now);
   seen.observe(plot);
   const ends = [feed.subscribe("run", begin), feed.subscribe("metrics", redraw.soon), feed.subscribe("status", redraw.soon)];
   return {
-    element: cardOf({ choice, plot, tip: reader.tip, legend }),
+    element: cardOf({ choice, plot, whole, tip: reader.tip, legend }),
     end: () => [...ends, () => seen.disconnect(), redraw.end].forEach((end) => end()),
   };
 }
 
-/** Which curve, and on which scale: {key, isLog, tabs, check}. */
-function curveChoice(onChange) {
-  const log = element("input", { type: "checkbox", onchange: onChange });
-  const buttons = Object.entries(texts.curves.tabs).map(([key, text]) =>
-    element("button", { type: "button", class: "loom-chip", onclick: () => choose(key) }, text),
-  );
-  const choice = {
-    key: "loss",
-    get isLog() {
-      return log.checked;
-    },
-    tabs: element("div", { class: "loom-chips", role: "group", "aria-label": texts.curves.title }, ...buttons),
-    check: element("label", { class: "loom-check" }, log, texts.curves.log),
-  };
-
-  function mark() {
-    const keys = Object.keys(texts.curves.tabs);
-    buttons.forEach((button, index) => button.setAttribute("aria-pressed", keys[index] === choice.key));
-  }
-
-  function choose(key) {
-    choice.key = key;
-    mark();
-    onChange();
-  }
-
-  mark();
-  return choice;
-}
-
-function cardOf({ choice, plot, tip, legend }) {
+function cardOf({ choice, plot, whole, tip, legend }) {
   return element(
     "section",
     { class: "loom-panel loom-curves", "aria-label": texts.curves.title },
-    element("div", { class: "loom-panel-head" }, element("h2", {}, texts.curves.title), choice.tabs, choice.check),
-    element("div", { class: "loom-plot-frame" }, plot, tip),
-    legend,
+    element("div", { class: "loom-panel-head" }, element("h2", {}, texts.curves.title), choice.tabs, choice.controls),
+    element("div", { class: "loom-plot-frame" }, plot, tip, whole),
+    element("div", { class: "loom-plot-foot" }, legend, element("span", { class: "loom-muted" }, texts.curves.zoom_hint)),
   );
 }
 

@@ -6,7 +6,7 @@ import { documentForm } from "./dataset_document.js";
 import { itemGallery } from "./dataset_items.js";
 import { element, setText } from "./dom.js";
 import { formatCount } from "./numbers.js";
-import { getJson, postJson } from "./json.js";
+import { get, post } from "./request.js";
 import { fill, texts } from "./texts.js";
 
 const LOOK_AGAIN_MS = 400;
@@ -45,11 +45,11 @@ export function showDataset(container, feed) {
   async function inspect(again) {
     const { path } = view;
     try {
-      let told = await getJson("/dataset/inspection", again ? { path, again: "1" } : { path });
+      let told = await get("dataset/inspection", again ? { path, again: "1" } : { path });
       while (told.state === "running" && !view.isEnded && path === view.path) {
         setText(counts, fill(texts.dataset.looking, { done: formatCount(told.done), total: formatCount(told.total) }));
         await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-        told = await getJson("/dataset/inspection", { path });
+        told = await get("dataset/inspection", { path });
       }
       if (told.state === "done" && path === view.path) show(told);
     } catch (error) {
@@ -71,7 +71,7 @@ export function showDataset(container, feed) {
 
   async function startCaching() {
     try {
-      const { runs } = await postJson("/dataset/cache", { path: view.path });
+      const { runs } = await post("dataset/cache", { path: view.path });
       tell(fill(texts.dataset.caching_queued, { count: runs.length }));
     } catch (error) {
       tell(error.message);

@@ -1,8 +1,8 @@
 // Captions in bulk: find and replace, a trigger word, captions from names, each with a preview; undo; words.
 
 import { element, setText } from "./dom.js";
-import { getJson, postJson } from "./json.js";
 import { formatCount } from "./numbers.js";
+import { get, post } from "./request.js";
 import { fill, texts } from "./texts.js";
 
 /** The card: {element, show()}. onChange: captions were written. */
@@ -33,7 +33,7 @@ export function captionTools({ pathOf, onChange, tell }) {
 
   async function preview(change) {
     await attempt(async () => {
-      const told = await postJson("/dataset/captions/preview", { path: pathOf(), change });
+      const told = await post("dataset/captions/preview", { path: pathOf(), change });
       Object.assign(state, { change, count: told.count });
       changes.replaceChildren(...told.changes.map(changeView));
       write.hidden = !told.count;
@@ -44,14 +44,14 @@ export function captionTools({ pathOf, onChange, tell }) {
 
   async function writeAll() {
     await attempt(async () => {
-      const told = await postJson("/dataset/captions/write", { path: pathOf(), change: state.change, count: state.count });
+      const told = await post("dataset/captions/write", { path: pathOf(), change: state.change, count: state.count });
       done(fill(texts.captions.written, { count: formatCount(told.written) }), told.undo);
     });
   }
 
   async function undoNewest() {
     await attempt(async () => {
-      const told = await postJson("/dataset/captions/undo", { path: pathOf() });
+      const told = await post("dataset/captions/undo", { path: pathOf() });
       done(fill(texts.captions.undone, { count: formatCount(told.undone) }), told.undo);
     });
   }
@@ -71,7 +71,7 @@ export function captionTools({ pathOf, onChange, tell }) {
 
   async function show() {
     await attempt(async () => {
-      const told = await getJson("/dataset/words", { path: pathOf() });
+      const told = await get("dataset/words", { path: pathOf() });
       words.replaceChildren(...told.words.map(wordView));
       phrases.replaceChildren(...told.phrases.map(wordView));
       offerUndo(told.undo);

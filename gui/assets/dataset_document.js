@@ -1,7 +1,7 @@
 // The dataset file as a form: [general] and each dataset, every key with its help; the server holds no state of it.
 
 import { element, setAttribute, setText } from "./dom.js";
-import { getJson, postJson } from "./json.js";
+import { get, post } from "./request.js";
 import { fill, texts } from "./texts.js";
 
 /** The card: {element, openFormsOwn()}. onOpen(path): a file was opened or saved. */
@@ -25,7 +25,7 @@ export function documentForm({ onOpen, tell }) {
 
   async function open() {
     await attempt(async () => {
-      const told = await getJson("/dataset/document", { path: path.value });
+      const told = await get("dataset/document", { path: path.value });
       path.value = told.path;
       show(told);
       state.isSaved = told.exists;
@@ -36,21 +36,21 @@ export function documentForm({ onOpen, tell }) {
 
   async function propose() {
     await attempt(async () => {
-      const proposed = await postJson("/dataset/propose", { folder: folder.value });
+      const proposed = await post("dataset/propose", { folder: folder.value });
       await change(proposed.map(({ values }) => ({ add: values })));
       tell(proposed.map(({ kind, counted, unreadable }) => fill(texts.dataset.proposed[kind], { count: counted, unreadable })).join(" "));
     });
   }
 
   async function change(operations) {
-    show(await postJson("/dataset/document", { text: state.text, operations }));
+    show(await post("dataset/document", { text: state.text, operations }));
     state.isSaved = false;
     tell(texts.dataset.not_saved);
   }
 
   async function saveIt() {
     await attempt(async () => {
-      const told = await postJson("/dataset/save", { path: path.value, text: state.text });
+      const told = await post("dataset/save", { path: path.value, text: state.text });
       path.value = told.path;
       state.isSaved = true;
       putIntoForm(told.path);

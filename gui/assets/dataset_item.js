@@ -2,7 +2,7 @@
 
 import { factsOf } from "./dataset_items.js";
 import { element, setText } from "./dom.js";
-import { getJson, postJson } from "./json.js";
+import { get, post } from "./request.js";
 import { fill, texts } from "./texts.js";
 
 /** The side beside the gallery: {element, show(item number), refresh()}. */
@@ -14,7 +14,7 @@ export function itemDetails({ pathOf, onChange, tell }) {
   async function show(number) {
     shown = number;
     try {
-      const item = await getJson("/dataset/item", { path: pathOf(), item: number });
+      const item = await get("dataset/item", { path: pathOf(), item: number });
       if (shown === number) place.replaceChildren(...parts(item));
     } catch (error) {
       place.replaceChildren(element("p", {}, error.message));
@@ -45,7 +45,7 @@ export function itemDetails({ pathOf, onChange, tell }) {
   }
 
   function seenAt(item, frame) {
-    return `/dataset/seen?${new URLSearchParams({ path: pathOf(), item: item.item, frame, bucket: item.bucket.join("x") })}`;
+    return `dataset/seen?${new URLSearchParams({ path: pathOf(), item: item.item, frame, bucket: item.bucket.join("x") })}`;
   }
 
   function captionField(item) {
@@ -55,7 +55,7 @@ export function itemDetails({ pathOf, onChange, tell }) {
     said = "";
     async function save() {
       try {
-        await postJson("/dataset/caption", { path: pathOf(), item: item.item, caption: field.value });
+        await post("dataset/caption", { path: pathOf(), item: item.item, caption: field.value });
         said = texts.dataset.caption_saved;
         setText(told, said);
         onChange();

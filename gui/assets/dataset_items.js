@@ -2,8 +2,8 @@
 
 import { itemDetails } from "./dataset_item.js";
 import { element, setAttribute, setText } from "./dom.js";
-import { getJson } from "./json.js";
 import { formatCount } from "./numbers.js";
+import { get } from "./request.js";
 import { fill, texts } from "./texts.js";
 
 const PAGE = 100; // rows that are fetched at once
@@ -54,7 +54,7 @@ export function itemGallery({ pathOf, onChange, tell }) {
     const { look } = state;
     state.pages.set(page, []);
     try {
-      const told = await getJson("/dataset/items", { path: pathOf(), start: page * PAGE, count: PAGE, filter: state.filter, search: state.search });
+      const told = await get("dataset/items", { path: pathOf(), start: page * PAGE, count: PAGE, filter: state.filter, search: state.search });
       if (look !== state.look) return;
       state.total = told.total;
       state.pages.set(page, told.rows);
@@ -91,7 +91,7 @@ export function itemGallery({ pathOf, onChange, tell }) {
   }
 
   function cellOf(item, key) {
-    const picture = element("img", { src: `/dataset/thumbnail?${new URLSearchParams({ path: pathOf(), item: item.item, name: item.name })}`, alt: "", loading: "lazy" });
+    const picture = element("img", { src: `dataset/thumbnail?${new URLSearchParams({ path: pathOf(), item: item.item, name: item.name })}`, alt: "", loading: "lazy" });
     picture.addEventListener("error", () => picture.replaceWith(element("span", { class: "loom-items-unreadable" }, texts.dataset.unreadable)));
     const marks = element("span", { class: "loom-items-marks" }, item.doubts ? element("span", { class: "loom-items-doubt", title: fill(texts.dataset.doubts, { count: item.doubts }) }, `▲ ${item.doubts}`) : "", element("span", { class: "loom-items-cache", "data-cache": item.cache }, texts.dataset.caches[item.cache]));
     const facts = state.shape === "table" ? [element("span", { class: "loom-items-facts" }, factsOf(item)), element("span", { class: "loom-items-caption" }, item.caption ?? texts.dataset.no_caption)] : [];

@@ -51,7 +51,7 @@ function wantedSection() {
 }
 
 /** Open the section of an option and put the cursor into its field. */
-function goToOption(name) {
+export function goToOption(name) {
   const block = document.getElementById(name);
   const section = block?.closest(".loom-section");
   if (!section) return;

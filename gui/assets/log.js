@@ -1,13 +1,18 @@
-// The log of the run: its last lines, followed or held, searched, copied.
+// The log of the run: its last lines, followed or held, any other place of it, searched, copied.
 
 import { copyText } from "./clipboard.js";
 import { element, setText } from "./dom.js";
+import { plainText } from "./log_colours.js";
 import { followEnd } from "./log_follow.js";
+import { logPages } from "./log_pages.js";
 import { logRows } from "./log_rows.js";
 import { formatCount } from "./numbers.js";
+import { get, runAddress } from "./request.js";
 import { fill, texts } from "./texts.js";
 
-/** The log as a card: {element, tail(count), end()}. */
+const TYPING_MS = 300;
+
+/** The log as a card: {element, end()}. */
 export function logView(feed) {
   const container = element("div", { class: "loom-log-rows", tabindex: 0, role: "group", "aria-label": texts.log.lines });
   const search = element("input", { type: "search", placeholder: texts.log.search, "aria-label": texts.log.search });
@@ -15,31 +20,69 @@ export function logView(feed) {
   const matches = element("span", { class: "loom-log-matches" });
   const spoken = element("span", { class: "loom-unseen", role: "status" }); // told what was searched, not each new line
   const rows = logRows(container);
+  const pages = logPages(feed, { rows, container, onPage: () => (checkbox.checked = false), onLive: goLive });
   const follow = followEnd(container, checkbox);
-  const copy = copyButton(() => rows.log.lines.join("\n"));
+  const copy = copyButton(() => rows.log.lines.map(plainText).join("\n"));
+  let typing;
 
   function begin() {
     rows.begin();
+    pages.begin();
     container.dataset.empty = texts.log.empty;
     add(feed.log);
   }
 
   function add(text) {
     if (text) rows.add(text);
-    setText(matches, aboutLines(rows, { isCut: feed.logIsCut }));
+    if (!rows.isLive) return;
+    setText(matches, isWhole() ? aboutLines(rows) : "");
+    pages.update({ isLonger: !isWhole() });
     follow.keep();
   }
 
-  search.addEventListener("input", () => {
-    rows.search(search.value);
+  /** Whether the rows hold the whole log, so that they can be searched here. */
+  function isWhole() {
+    return !feed.logIsCut && rows.log.dropped === 0;
+  }
+
+  function goLive() {
+    checkbox.checked = true;
+    search.value = "";
+    rows.search("");
+    rows.showLive();
     add("");
-    setText(spoken, search.value ? matches.textContent : "");
-  });
+  }
+
+  function look() {
+    if (!search.value || isWhole()) {
+      rows.search(search.value);
+      add("");
+      setText(spoken, search.value ? matches.textContent : "");
+      return;
+    }
+    clearTimeout(typing);
+    typing = setTimeout(() => searchAll(search.value), TYPING_MS);
+  }
+
+  /** Search the whole file where it lies. */
+  async function searchAll(text) {
+    setText(matches, texts.log.searching);
+    const told = await get(`${runAddress(feed.run.run, "log/search")}?text=${encodeURIComponent(text)}`).catch(() => null); // told by the header
+    if (!told || search.value !== text) return;
+    rows.showFound(told.matches, text, pages.open);
+    checkbox.checked = false;
+    pages.update({ isLonger: true });
+    const first = told.found > told.matches.length ? ` ${fill(texts.log.first_only, { count: formatCount(told.matches.length) })}` : "";
+    setText(matches, fill(texts.log.matches, { count: formatCount(told.found), total: formatCount(told.total) }) + first);
+    setText(spoken, matches.textContent);
+  }
+
+  search.addEventListener("input", look);
+  checkbox.addEventListener("change", () => checkbox.checked && !rows.isLive && goLive());
   begin();
-  const ends = [feed.subscribe("run", begin), feed.subscribe("log", add), follow.end];
+  const ends = [feed.subscribe("run", begin), feed.subscribe("log", add), follow.end, () => clearTimeout(typing)];
   return {
-    element: cardOf({ search, checkbox, copy, body: [container, matches, spoken] }),
-    tail: (count) => rows.log.tail(count),
+    element: cardOf({ search, checkbox, copy, body: [container, pages.element, matches, spoken] }),
     end: () => ends.forEach((end) => end()),
   };
 }
@@ -64,8 +107,8 @@ function copyButton(textOf) {
   return button;
 }
 
-/** How many lines the search found; without one, whether the log was longer. */
-function aboutLines({ log, found }, { isCut }) {
-  if (found === undefined) return isCut || log.dropped > 0 ? texts.log.cut : "";
+/** How many lines the search found. */
+function aboutLines({ log, found }) {
+  if (found === undefined) return "";
   return fill(texts.log.matches, { count: formatCount(found), total: formatCount(log.lines.length) });
 }

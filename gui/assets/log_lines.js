@@ -1,7 +1,11 @@
-// A log as a terminal would show it: `\r` begins the line anew, colours and other escape sequences are left out.
+// A log as a terminal would show it: `\r` begins the line anew, colours stay, other escape sequences are left out.
 
-const ESCAPES = /\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])/g;
+import { COLOUR } from "./log_colours.js";
+
+const OTHER_ESCAPES = /\x1b(?:\[[0-9;:?]*[ -/]*(?!m)[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])/g;
 const HALF_ESCAPE = /\x1b(?:\[[0-9;:?]*[ -/]*|\][^\x07\x1b]*\x1b?)?$/;
+const RESET = /\x1b\[[0;]*m$/;
+const LONGEST_STYLE = 64;
 
 /** The last `limit` lines. Lines are numbered from 0 over the whole log; `lines[0]` has the number `dropped`. */
 export class LogLines {
@@ -11,6 +15,7 @@ export class LogLines {
     this.dropped = 0;
     this.isReturned = false;
     this.rest = "";
+    this.style = ""; // the colours that hold on where the text ends
   }
 
   /** Add text as it comes from the file; returns the number of the first line that is changed or new. */
@@ -18,8 +23,8 @@ export class LogLines {
     const firstChanged = this.dropped + this.lines.length - 1;
     const whole = this.rest + text;
     this.rest = HALF_ESCAPE.exec(whole)?.[0] ?? "";
-    const plain = whole.slice(0, whole.length - this.rest.length).replace(ESCAPES, "");
-    plain.split("\n").forEach((part, index) => {
+    const kept = whole.slice(0, whole.length - this.rest.length).replace(OTHER_ESCAPES, "");
+    kept.split("\n").forEach((part, index) => {
       if (index > 0) this.endLine();
       this.write(part);
     });
@@ -31,19 +36,25 @@ export class LogLines {
     return Math.max(firstChanged, this.dropped);
   }
 
-  /** The last lines that are not empty. */
-  tail(count) {
-    return this.lines.filter((line) => line.trim()).slice(-count);
-  }
-
   write(part) {
     part.split("\r").forEach((text, index) => {
       if (index > 0) this.isReturned = true;
-      if (!text) return; // after a last `\r` the line stands until something overwrites it
+      if (!text.replace(COLOUR, "")) {
+        this.note(text); // after a last `\r` the line stands until something overwrites it
+        return;
+      }
       const last = this.lines.length - 1;
-      this.lines[last] = this.isReturned ? text : this.lines[last] + text;
+      const before = this.isReturned || !this.lines[last] ? this.style : this.lines[last];
+      this.lines[last] = before + text;
       this.isReturned = false;
+      this.note(text);
     });
+  }
+
+  /** Keep the colours that hold on after the text. */
+  note(text) {
+    for (const [code] of text.matchAll(COLOUR)) this.style = RESET.test(code) ? "" : (this.style + code).slice(-LONGEST_STYLE);
+    if (!text.replace(COLOUR, "") && text && this.lines.at(-1) && !this.isReturned) this.lines[this.lines.length - 1] += text;
   }
 
   endLine() {

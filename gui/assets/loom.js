@@ -8,26 +8,30 @@ import { showHeader } from "./header.js";
 import { showModuleMap, showSelections } from "./module_map.js";
 import { showMonitor } from "./monitor.js";
 import { RunFeed } from "./run_feed.js";
+import { showRuns } from "./runs.js";
 import { showSettings } from "./settings.js";
 import { showTensorBoard } from "./tensorboard_frame.js";
+import { showWandbLogin } from "./wandb_login.js";
 
 const VIEWS = {
   "loom-dataset": showDataset,
   "loom-header": showHeader,
   "loom-monitor": showMonitor,
-  "loom-settings": showSettings,
+  "loom-runs": showRuns,
   "loom-selections": showSelections,
   "loom-module-map": showModuleMap,
+  "loom-settings": showSettings,
   "loom-tensorboard": showTensorBoard,
 };
 
 function start() {
   keepAppearance();
-  const feed = new RunFeed("/events/run", { chosen: chosenRun() });
+  const feed = new RunFeed("events/run", { chosen: chosenRun() });
   followChosenRun(feed);
   const shown = new Map();
   const attach = () => {
     for (const [id, show] of Object.entries(VIEWS)) attachView(id, show, { feed, shown });
+    showWandbLogin();
   };
   new MutationObserver(attach).observe(document.body, { childList: true, subtree: true });
   attach();

@@ -3,21 +3,29 @@
 import { chosenRunNotice } from "./chosen_run.js";
 import { curvesView } from "./curves.js";
 import { element, setAttribute, setText } from "./dom.js";
+import { endNotification } from "./end_notification.js";
 import { progressBar, shareDone, stateInWords } from "./header.js";
 import { logView } from "./log.js";
+import { machineView } from "./machine.js";
 import { formatCount, formatDuration, formatRate, formatSeconds, formatTime, formatValue, isNumber, UNKNOWN } from "./numbers.js";
 import { outcomeView } from "./outcome.js";
 import { phaseChips } from "./phases.js";
 import { filesView } from "./run_files.js";
+import { requestButtons } from "./run_requests.js";
+import { samplesView } from "./samples.js";
 import { stopButton } from "./stop_button.js";
 import { fill, texts } from "./texts.js";
+import { wandbView } from "./wandb.js";
 
 /** Fill the tab; returns a function that ends it. */
 export function showMonitor(container, feed) {
   const log = logView(feed);
   const curves = curvesView(feed);
-  const run = runView(feed, log);
+  const run = runView(feed);
   const files = filesView(feed);
+  const machine = machineView(feed);
+  const samples = samplesView(feed);
+  const wandb = wandbView(feed);
   const nothing = element(
     "section",
     { class: "loom-panel loom-nothing" },
@@ -27,8 +35,8 @@ export function showMonitor(container, feed) {
   const columns = element(
     "div",
     { class: "loom-monitor-columns" },
-    element("div", {}, run.element, curves.element),
-    element("div", {}, log.element, files.element),
+    element("div", {}, run.element, curves.element, samples.element),
+    element("div", {}, machine.element, log.element, files.element, wandb.element),
   );
   const chosen = chosenRunNotice(feed);
   container.replaceChildren(chosen.element, nothing, columns);
@@ -37,34 +45,39 @@ export function showMonitor(container, feed) {
     nothing.hidden = feed.run !== null;
     columns.hidden = !feed.run;
     curves.element.hidden = feed.run?.kind !== "train";
-    [chosen, run, files].forEach((part) => part.update());
+    [chosen, run, files, samples, wandb].forEach((part) => part.update());
   }
 
   update();
   const ends = ["run", "status", "metrics", "log"].map((kind) => feed.subscribe(kind, update));
-  return () => [...ends, curves.end, log.end].forEach((end) => end());
+  return () => [...ends, run.end, curves.end, log.end, machine.end, samples.end, wandb.end].forEach((end) => end());
 }
 
 /** The card of the run itself. */
-function runView(feed, log) {
+function runView(feed) {
   const name = element("h2");
   const about = element("span", { class: "loom-muted loom-run-about" });
+  const requests = requestButtons(feed);
   const stop = stopButton(feed);
   const phases = phaseChips(feed);
   const bar = progressBar();
   const count = element("span", { class: "loom-count" });
   const tiles = tilesView(feed);
   const message = element("p", { class: "loom-message loom-muted" });
-  const outcome = outcomeView(feed, log);
+  const outcome = outcomeView(feed);
+  const troubles = element("ul", { class: "loom-note loom-warning loom-troubles", "aria-label": texts.monitor.troubles });
+  const notification = endNotification(feed);
   const card = element(
     "section",
     { class: "loom-panel loom-run" },
-    element("div", { class: "loom-panel-head" }, name, about, stop.element),
+    element("div", { class: "loom-panel-head" }, name, about, requests.element, stop.element),
     phases.element,
     element("div", { class: "loom-progress" }, bar.element, count),
     message,
     outcome.element,
+    troubles,
     tiles.element,
+    notification.element,
   );
 
   function update() {
@@ -76,9 +89,19 @@ function runView(feed, log) {
     bar.update(status ? shareDone(status) : null);
     setText(count, status?.total_steps ? fill(texts.monitor.step_of, { step: formatCount(status.step), total: formatCount(status.total_steps) }) : "");
     setText(message, feed.isOver ? "" : (status?.message ?? ""));
-    [stop, phases, tiles, outcome].forEach((part) => part.update());
+    showTroubles(troubles, status?.troubles ?? []);
+    [requests, stop, phases, tiles, outcome, notification].forEach((part) => part.update());
   }
-  return { element: card, update };
+  return { element: card, update, end: outcome.end };
+}
+
+/** What went wrong and did not end the run. */
+function showTroubles(list, troubles) {
+  list.hidden = troubles.length === 0;
+  const told = troubles.map(({ message }) => message);
+  if (list.dataset.told === JSON.stringify(told)) return;
+  list.dataset.told = JSON.stringify(told);
+  list.replaceChildren(...told.map((message) => element("li", {}, message)));
 }
 
 function aboutRun(feed) {
@@ -123,6 +146,7 @@ function trainingNumbers({ status, series, isOver }) {
     average_loss: [formatValue(status?.average_loss)],
     loss: [formatValue(status?.loss)],
     seconds_per_step: [formatSeconds(status?.seconds_per_step)],
+    items_per_second: [formatValue(series.lastItems / status?.seconds_per_step)],
     epoch: [epoch],
     learning_rate: [[...new Set(rates.map(([, rate]) => rate))].join(" · ") || UNKNOWN, rates.map((rate) => rate.join(" ")).join(", ")],
     ...timeNumber(status, isOver),

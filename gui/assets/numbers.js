@@ -32,12 +32,12 @@ export function formatSeconds(seconds) {
   return seconds.toFixed(seconds < 0.1 ? 3 : seconds < 10 ? 2 : 1);
 }
 
-/** Bytes in the largest unit that leaves at least 1: 78.8 MiB. */
-export function formatBytes(bytes) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  const number = bytes / 1024 ** power;
-  return `${power ? number.toFixed(1) : number} ${units[power]}`;
+/** Bytes in the largest unit that leaves at least 1: 78.8 MiB, 412 GiB. */
+export function formatBytes(count) {
+  if (!isNumber(count)) return UNKNOWN;
+  const power = Math.min(4, Math.max(0, Math.floor(Math.log2(Math.max(1, count)) / 10)));
+  const size = count / 1024 ** power;
+  return `${size.toFixed(power && size < 100 ? 1 : 0)} ${["B", "KiB", "MiB", "GiB", "TiB"][power]}`;
 }
 
 /** 0:09, 22:50, 2:03:11, 3 d 04:00 */

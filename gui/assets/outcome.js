@@ -1,30 +1,30 @@
 // How it stands with the run in a sentence, where the progress bar does not say it: waiting, stopping, ended and how.
 
 import { runLink } from "./chosen_run.js";
-import { element, setAttribute, setText } from "./dom.js";
+import { element, setAttribute } from "./dom.js";
+import { failureView } from "./failure.js";
+import { stopStages } from "./stop_stages.js";
 import { fill, texts } from "./texts.js";
 
-const LOG_LINES = 8;
 const MILD = ["queued", "starting", "stopping", "finished", "stopped"];
 
-/** {element, update()} for the feed's run; a failure shows the end of the log. */
-export function outcomeView(feed, log) {
+/** {element, update(), end()} for the feed's run; with the stages of stopping, and with what is known of a failure. */
+export function outcomeView(feed) {
   const sentence = element("p");
-  const lines = element("pre");
-  const details = element("details", { open: true }, element("summary", {}, texts.outcomes.last_log_lines), lines);
-  const note = element("div", { class: "loom-outcome", role: "status" }, sentence, details);
+  const stages = stopStages(feed);
+  const failure = failureView(feed);
+  const note = element("div", { class: "loom-outcome", role: "status" }, sentence, stages.element, failure.element);
 
   function update() {
     const text = outcomeInWords(feed);
     note.hidden = !text;
     write(sentence, text, neededRun(feed.status?.exit));
     setAttribute(note, "data-kind", MILD.includes(feed.state) ? feed.state : "error");
-    const tail = ["failed", "crashed"].includes(feed.state) ? log.tail(LOG_LINES) : [];
-    details.hidden = tail.length === 0;
-    setText(lines, tail.join("\n"));
+    stages.update();
+    failure.update();
   }
 
-  return { element: note, update };
+  return { element: note, update, end: stages.end };
 }
 
 /** Write the text, with the name of a run in it as a link; a text that is there already is left alone. */
@@ -53,9 +53,10 @@ function howItStands({ state, status }) {
       if (!status.started) return texts.outcomes.cancelled;
       return texts.outcomes[ended?.how] ?? (message ? sentenceOf(message) : texts.outcomes.stopped);
     case "failed":
-      return message || reasonOfExit(ended);
     case "crashed":
-      return [texts.outcomes.crashed, message].filter(Boolean).join(" ");
+      return status.failure?.sentence ?? texts.states[state];
+    case "queued":
+      return status.held ? texts.outcomes.held : texts.outcomes.queued;
     default:
       return texts.outcomes[state] ?? "";
   }
@@ -66,12 +67,6 @@ function leftInWords(ended) {
   const processes = (ended?.left ?? []).map((pid) => fill(texts.outcomes.process, { pid }));
   if (processes.length) return fill(texts.outcomes.left, { processes: processes.join(", ") });
   return ["terminated", "killed"].includes(ended?.how) ? texts.outcomes.memory_free : "";
-}
-
-function reasonOfExit(ended) {
-  const why = /^not started: (.*)$/.exec(ended?.how ?? "")?.[1];
-  if (why) return fill(texts.outcomes.not_started, { why });
-  return ended?.code ? fill(texts.outcomes.failed_with_code, { code: ended.code }) : texts.outcomes.failed;
 }
 
 /** The run because of which this one was not started, unless it is gone: "not started: NAME is failed". */

@@ -41,7 +41,7 @@ export class RunFeed {
 
   /** Ask the run to stop; raises Error with the reason if the server cannot be asked. */
   async stop() {
-    const answer = await fetch(`/runs/${encodeURIComponent(this.run.run)}/stop`, { method: "POST" });
+    const answer = await fetch(`runs/${encodeURIComponent(this.run.run)}/stop`, { method: "POST" });
     if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
   }
 
@@ -120,6 +120,7 @@ class Series {
     this.gradientNorm = [];
     this.learningRates = new Map();
     this.firstTime = undefined;
+    this.lastItems = undefined; // how many items the last step learned from
   }
 
   get length() {
@@ -130,6 +131,7 @@ class Series {
     for (const row of rows) {
       if (this.length && row.step <= this.steps.at(-1)) continue; // told before the connection broke
       this.firstTime ??= row.time - (row.seconds ?? 0);
+      this.lastItems = row.items;
       this.steps.push(row.step);
       this.epochs.push(row.epoch ?? null);
       this.loss.push(row.loss ?? null);

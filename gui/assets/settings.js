@@ -19,7 +19,7 @@ export function showSettings(container) {
 }
 
 async function read(form, logins, versions) {
-  const answer = await fetch("/settings");
+  const answer = await fetch("settings");
   if (!answer.ok) return form.tell(fill(texts.settings.failed, { why: answer.status }));
   const told = await answer.json();
   form.show(told);
@@ -60,7 +60,7 @@ function settingsForm() {
     const allowed_roots = roots.value.split("\n").map((line) => line.trim()).filter(Boolean);
     mark([]);
     try {
-      const answer = await fetch("/settings", { method: "POST", body: JSON.stringify({ prefilled, allowed_roots }) });
+      const answer = await fetch("settings", { method: "POST", body: JSON.stringify({ prefilled, allowed_roots }) });
       const { problems } = await answer.json();
       mark(problems);
       setText(message, answer.ok ? fill(texts.settings.kept, { file }) : problems.map(inWords).join(" ") || fill(texts.settings.failed, { why: answer.status }));
@@ -118,7 +118,7 @@ function lookCard() {
 }
 
 function supportCard() {
-  const link = element("a", { href: "/support.zip", download: true, class: "loom-button" }, texts.settings.support.download);
+  const link = element("a", { href: "support.zip", download: true, class: "loom-button" }, texts.settings.support.download);
   return card(texts.settings.support, element("p", {}, link));
 }
 

@@ -74,6 +74,23 @@ def test_the_frame_is_made_when_its_tab_is_first_seen_and_keeps_its_place(page, 
     expect(filter_field).to_have_value("loss/average")
 
 
+def test_only_chosen_runs_are_shown_and_all_again(page, address, log, workspace):
+    write_scalars(log, "loss/average", range(1, 4))
+    other = EventFileWriter(str(workspace / "logs" / "20261122115009" / "network_train"))
+    write_scalars(other, "loss/average", range(1, 4))
+    other.close()
+    run = WrittenRun(workspace, name="chosen")
+    run.start(log_folder=str(workspace / "logs" / "20261122115009"))
+    run.end("finished")
+    frame = open_tensorboard(page, address)
+    expect(frame.get_by_text("20261122114009/network_train").first).to_be_visible(timeout=A_LONG_WAIT_MS)
+    page.get_by_role("button", name="this run").click()
+    expect(frame.get_by_text("20261122115009/network_train").first).to_be_visible(timeout=A_LONG_WAIT_MS)
+    expect(frame.get_by_text("20261122114009/network_train")).to_have_count(0)
+    page.get_by_role("button", name="all runs").click()
+    expect(frame.get_by_text("20261122114009/network_train").first).to_be_visible(timeout=A_LONG_WAIT_MS)
+
+
 def test_the_frame_is_as_dark_as_the_page(open_page, address, log, screenshot):
     page = open_page(color_scheme="light")
     frame = open_tensorboard(page, address)

@@ -7,7 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+from backend.config.configuration import Configuration
+from backend.config.toml_file import write_configuration
 from backend.runs.folder import Job, RunFolder, submit
 from backend.runs.process import ProcessMark
 from backend.runs.status import Reporter, write_json
@@ -22,16 +25,21 @@ while not pathlib.Path(sys.argv[1]).exists():
 class WrittenRun:
     """A run of this workspace with a living process, which leaves when it is asked to stop."""
 
-    def __init__(self, workspace: Path, *, name: str = "motion_test", kind: str = "train") -> None:
+    def __init__(self, workspace: Path, *, name: str = "motion_test", kind: str = "train", **options: Any) -> None:
+        """options: settings of a training, beside its name."""
         stamp = time.strftime("%Y%m%d-%H%M%S")
         self.folder = RunFolder(workspace / "runs" / f"{stamp}_{name}")
         self.folder.path.mkdir(parents=True)
+        if kind == "train":
+            given = Configuration.from_values({"output_name": name, **options})
+            write_configuration(self.folder.given_file, given)
+            write_configuration(self.folder.config_file, given.changed(output_dir=str(self.folder.checkpoints)))
         submit(self.folder, Job(kind=kind, name=name, arguments=("-c", "pass")))
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, **status: object) -> None:
+    def start(self, *, leaves_when_asked: bool = True, **status: object) -> None:
         """Begin with a process that lives, and a status."""
-        stop = self.folder.path / "requests" / "stop"
+        stop = self.folder.path / "requests" / ("stop" if leaves_when_asked else "nothing")
         self._process = subprocess.Popen([sys.executable, "-c", LIVES_UNTIL_STOPPED, str(stop)])
         self._reporter = Reporter(self.folder.path)
         self._reporter.INTERVAL_S = -1.0  # written at once

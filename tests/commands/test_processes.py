@@ -65,6 +65,8 @@ def test_two_processes_train_what_one_does_with_twice_the_accumulation(project, 
         expected = [row[key] for row in rows_of(alone)]
         assert [row[key] for row in rows_of(together)] == pytest.approx(expected, rel=1e-5)
     assert [row["step"] for row in rows_of(together)] == [1, 2, 3, 4, 5, 6]
+    assert [row["items"] for row in rows_of(together)] == [row["items"] for row in rows_of(alone)]
+    assert all(row["items"] > 0 for row in rows_of(alone))
 
 
 def test_two_processes_write_one_set_of_files_and_one_log(project, alone, together):

@@ -11,6 +11,8 @@ def test_settings_of_trackers_come_from_a_file_and_the_run_name_is_kept(tmp_path
     path.write_text('[wandb]\nentity = "me"\ntags = ["a"]\n', encoding="utf-8")
     assert tracker_settings(path, wandb_run_name="first") == {"wandb": {"name": "first", "entity": "me", "tags": ["a"]}}
     assert tracker_settings(None, wandb_run_name=None) == {}
+    offline = tracker_settings(None, wandb_run_name="first", wandb_tags=["a", "b"], wandb_offline=True)
+    assert offline == {"wandb": {"name": "first", "tags": ["a", "b"], "mode": "offline"}}
     path.write_text('[wandb]\nname = "of the file"\n[tensorboard]\nmax_queue = 2\n', encoding="utf-8")
     assert tracker_settings(path, wandb_run_name="first") == {
         "wandb": {"name": "of the file"},

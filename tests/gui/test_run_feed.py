@@ -45,7 +45,7 @@ def test_a_page_gets_the_whole_run_and_then_only_what_is_new(tmp_path):
     feed = RunFeed(tmp_path)
 
     (_, start), (_, status), (_, rows), (_, log) = parse(feed.news())
-    assert start == {"run": run.name, "kind": "train", "name": "猫"}
+    assert start == {"run": run.name, "kind": "train", "name": "猫", "can_sample": False}
     assert (status["state"], status["phase"], status["total_steps"]) == ("running", "training", 2)
     assert [(row["step"], row["loss"]) for row in rows] == [(1, 0.5)]
     assert log == {"offset": 0, "end": 20, "text": "steps: 0%\rsteps: 50%"}
@@ -84,7 +84,7 @@ def test_a_page_that_follows_the_current_run_is_told_when_another_begins(tmp_pat
     assert feed.news() == []
     first = make_run(tmp_path, "20260101-000000_first")
     append(first.log_file, "first")
-    assert parse(feed.news())[0] == ("run", {"run": first.name, "kind": "train", "name": "猫"})
+    assert parse(feed.news())[0] == ("run", {"run": first.name, "kind": "train", "name": "猫", "can_sample": False})
     write_json(first.exit_file, {"code": 0})
     assert [data["state"] for _, data in parse(feed.news())] == ["finished"]
 

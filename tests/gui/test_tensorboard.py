@@ -68,7 +68,16 @@ def test_logs_that_a_run_writes_elsewhere_are_shown_too_those_of_a_run_that_begi
         write_loss(elsewhere / name / "network_train", [0.5])
         write_run(workspace, name, log_folder=elsewhere / name)
         wait_for_run(page.client, f"{name}/network_train")
-    assert page.client.get("/logs/not_shown").json() == {"not_shown": []}
+    assert page.client.get("/logs/not_shown").json() == {"not_shown": [], "restarts": 0, "last_end": ""}
+
+
+def test_the_names_by_which_tensorboard_knows_runs_are_told(serve_page, tmp_path):
+    page = serve_page()
+    write_run(tmp_path, "inside", log_folder=tmp_path / "logs" / "20261122114009")
+    write_run(tmp_path, "elsewhere", log_folder=tmp_path / "other" / "20261122114010")
+    write_run(tmp_path, "silent", log_folder="")
+    query = {"run": ["inside", "elsewhere", "silent", "no_such_run"]}
+    assert page.client.get("/logs/names", params=query).json() == {"names": ["20261122114009", "elsewhere"]}
 
 
 def test_the_address_without_a_slash_leads_to_the_folder(serve_page):
@@ -101,6 +110,9 @@ def test_it_is_started_again_when_it_has_died(serve_page):
     first[0].kill()
     assert page.client.get("/tensorboard/data/environment").status_code == 200
     assert tensorboard_processes(page)[0].pid != first[0].pid
+    told = page.client.get("/logs/not_shown").json()
+    assert told["restarts"] == 1
+    assert told["last_end"].startswith("TensorBoard ended with exit code")
     psutil.wait_procs(first, timeout=10)
     assert not any(process.is_running() for process in first)
 
