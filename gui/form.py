@@ -16,18 +16,19 @@ from backend.config.schema import GROUPS
 from backend.config.toml_file import read_toml
 from backend.errors import OptionError
 from gui.settings import read_settings
+from gui.texts import Texts
 
 FieldValue = str | bool
 """What a field holds: a checkbox a bool, every other a text, as it was typed."""
 
 
-def make_field(declared: Option) -> gr.components.Component:
+def make_field(declared: Option, texts: Texts) -> gr.components.Component:
     """The field of an option; its elem_id is the option's name."""
     value = to_field(declared, declared.default)
     shared = {
         "value": value,
-        "label": f"{declared.label} [{declared.unit}]" if declared.unit else declared.label,
-        "info": declared.help,
+        "label": texts.option_label(declared),
+        "info": texts.option_help(declared),
         "elem_id": declared.name,
         "elem_classes": _classes(declared),
         "interactive": True,
@@ -40,7 +41,7 @@ def make_field(declared: Option) -> gr.components.Component:
     if declared.suggestions:
         return gr.Dropdown(choices=list(declared.suggestions), allow_custom_value=True, **shared)
     if declared.kind == "list":
-        return gr.Textbox(lines=2, max_lines=12, placeholder="one a line", **shared)
+        return gr.Textbox(lines=2, max_lines=12, placeholder=texts("form.one_a_line"), **shared)
     return gr.Textbox(lines=1, max_lines=1, **shared)
 
 

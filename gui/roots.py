@@ -7,11 +7,8 @@ from pathlib import Path
 
 import psutil
 
-from backend.config.toml_file import read_toml
 from backend.errors import OptionError
-
-SETTINGS_FILE = "settings.toml"
-ROOTS_KEY = "allowed_roots"
+from gui.settings import Settings, read_settings
 
 _DATA_FOLDERS = ("/mnt", "/media", "/run/media", "/data", "/Volumes")
 """Where Linux and macOS mount drives that people keep their data on."""
@@ -20,14 +17,10 @@ _DATA_FOLDERS = ("/mnt", "/media", "/run/media", "/data", "/Volumes")
 def allowed_roots(workspace: Path) -> list[Path]:
     """Real paths of the folders that may be looked into, those that are there.
 
-    Those that `allowed_roots` in the workspace's settings.toml lists; else the workspace, the user's home, and mounted
-    data drives.
+    Those that the settings list; else the workspace, the user's home, and mounted data drives.
     """
-    named = _settings(workspace).get(ROOTS_KEY)
-    if isinstance(named, list):
-        folders: Iterable[Path] = (Path(folder).expanduser() for folder in named if isinstance(folder, str) and folder)
-    else:
-        folders = (workspace, Path.home(), *_data_drives())
+    named = [Path(folder) for folder in _settings(workspace).allowed_roots]
+    folders = named or (workspace, Path.home(), *_data_drives())
     resolved = (path for folder in folders if (path := resolved_folder(folder)) is not None)
     return list(dict.fromkeys(resolved))
 
@@ -46,11 +39,11 @@ def resolved_folder(path: Path) -> Path | None:
         return None
 
 
-def _settings(workspace: Path) -> dict:
+def _settings(workspace: Path) -> Settings:
     try:
-        return read_toml(workspace / SETTINGS_FILE)
-    except OptionError:  # none yet, or damaged: the defaults are no wider than the user's own reach
-        return {}
+        return read_settings(workspace)
+    except OptionError:  # damaged: the defaults are no wider than the user's own reach
+        return Settings()
 
 
 def _data_drives() -> list[Path]:

@@ -18,7 +18,7 @@ from gui.texts import Texts
 
 def build_navigation(texts: Texts) -> None:
     """The search field and the list of sections; the script opens a section and finds options."""
-    gr.HTML(_navigation(), elem_id="loom-sections-nav", padding=False)
+    gr.HTML(_navigation(texts), elem_id="loom-sections-nav", padding=False)
 
 
 def build_fields(texts: Texts) -> list[gr.components.Component]:
@@ -27,18 +27,18 @@ def build_fields(texts: Texts) -> list[gr.components.Component]:
     for key, (title, options) in sections().items():
         with gr.Column(elem_id=f"section-{key}", elem_classes="loom-section"):
             if key == "network":
-                _network_cards(title, options, fields, texts)
+                _network_cards(texts.section(key, title), options, fields, texts)
             else:
-                _card(title, options, fields)
+                _card(texts.section(key, title), options, fields, texts)
     return [fields[name] for name in all_options()]
 
 
-def _card(title: str, options: Iterable[Option], fields: dict[str, gr.components.Component]) -> None:
+def _card(title: str, options: Iterable[Option], fields: dict[str, gr.components.Component], texts: Texts) -> None:
     """A heading and the fields of these options, which are added to `fields`."""
     with gr.Column(elem_classes="loom-card"):
         gr.HTML(f"<h2>{escape(title)}</h2>", padding=False)
         with gr.Column(elem_classes="loom-fields"):
-            fields |= {declared.name: make_field(declared) for declared in options}
+            fields |= {declared.name: make_field(declared, texts) for declared in options}
 
 
 def _network_cards(
@@ -46,14 +46,14 @@ def _network_cards(
 ) -> None:
     """The network's numbers; the pattern lists with the map of modules below them; the rest."""
     before, patterns, after = _around(options, (EXCLUDE_OPTION, INCLUDE_OPTION))
-    _card(title, before, fields)
+    _card(title, before, fields, texts)
     with gr.Column(elem_classes="loom-card", elem_id="loom-modules"):
         gr.HTML(f"<h2>{escape(texts('network.modules'))}</h2>", padding=False)
         gr.HTML("<div id='loom-selections'></div>", padding=False, apply_default_css=False)
         with gr.Column(elem_classes="loom-fields"):
-            fields |= {declared.name: make_field(declared) for declared in patterns}
+            fields |= {declared.name: make_field(declared, texts) for declared in patterns}
         gr.HTML("<div id='loom-module-map'></div>", padding=False, apply_default_css=False)
-    _card(texts("network.start_weights"), after, fields)
+    _card(texts("network.start_weights"), after, fields, texts)
 
 
 def _around(options: Iterable[Option], names: Sequence[str]) -> tuple[list[Option], list[Option], list[Option]]:
@@ -64,20 +64,25 @@ def _around(options: Iterable[Option], names: Sequence[str]) -> tuple[list[Optio
     return ordered[:first], ordered[first:last], ordered[last:]
 
 
-def _navigation() -> str:
+def _navigation(texts: Texts) -> str:
     buttons = "".join(
-        f"<button type='button' data-section='{key}'{_basic_class(options)}><span>{escape(title)}</span></button>"
+        f"<button type='button' data-section='{key}'{_basic_class(options)}>"
+        f"<span>{escape(texts.section(key, title))}</span></button>"
         for key, (title, options) in sections().items()
     )
     facts = json.dumps([_facts(declared, key) for key, (_, options) in sections().items() for declared in options])
+    search, all_sections, shown = (
+        escape(texts(f"train.navigation.{name}")) for name in ("search", "sections", "shown")
+    )
+    basic, everything = (escape(texts(f"train.navigation.{name}")) for name in ("basic", "all"))
     return (
-        "<input type='search' id='option-search' placeholder='Search options' aria-label='Search options' "
+        f"<input type='search' id='option-search' placeholder='{search}' aria-label='{search}' "
         f"autocomplete='off'><div id='option-hits' hidden></div><div id='loom-facts' data-facts='{escape(facts)}' "
-        f"hidden></div><nav aria-label='Sections'>{buttons}</nav>"
+        f"hidden></div><nav aria-label='{all_sections}'>{buttons}</nav>"
         "<p id='loom-differing' class='loom-muted' role='status'></p>"
-        "<div id='loom-option-level' role='group' aria-label='Options shown'>"
-        "<button type='button' data-options='basic'>Basic</button><button type='button' data-options='all'>All</button>"
-        "</div>"
+        f"<div id='loom-option-level' role='group' aria-label='{shown}'>"
+        f"<button type='button' data-options='basic'>{basic}</button>"
+        f"<button type='button' data-options='all'>{everything}</button></div>"
     )
 
 

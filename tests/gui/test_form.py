@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from backend.config.configuration import Configuration, all_options
 from backend.errors import OptionError
 from gui.form import Draft, form_of, format_number, from_field, make_field, read_form, sections, to_field
+from gui.texts import texts_of
 from tests.config.configurations import some_values
 
 DEFAULTS = form_of({})
 
 
 def test_every_option_has_one_field_with_its_name_label_and_help():
-    fields = [make_field(declared) for _, options in sections().values() for declared in options]
+    fields = [make_field(declared, texts_of("en")) for _, options in sections().values() for declared in options]
     assert [field.elem_id for field in fields] == list(all_options())
     for field, declared in zip(fields, all_options().values(), strict=True):
         assert field.label.startswith(declared.label)
@@ -22,10 +23,12 @@ def test_every_option_has_one_field_with_its_name_label_and_help():
 
 
 def test_the_kind_of_an_option_decides_its_field():
-    assert isinstance(make_field(all_options()["gradient_checkpointing"]), gr.Checkbox)
-    assert isinstance(make_field(all_options()["mixed_precision"]), gr.Dropdown)
-    assert make_field(all_options()["exclude_patterns"]).lines == 2
-    assert isinstance(make_field(all_options()["learning_rate"]), gr.Textbox)  # a number field would lose 1e-5
+    assert isinstance(make_field(all_options()["gradient_checkpointing"], texts_of("en")), gr.Checkbox)
+    assert isinstance(make_field(all_options()["mixed_precision"], texts_of("en")), gr.Dropdown)
+    assert make_field(all_options()["exclude_patterns"], texts_of("en")).lines == 2
+    assert isinstance(
+        make_field(all_options()["learning_rate"], texts_of("en")), gr.Textbox
+    )  # a number field would lose 1e-5
 
 
 @given(some_values)

@@ -10,7 +10,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 SPEAKING = ("backend", "gui")
 """The folders whose problems and errors the page can show, and of them what only a terminal shows."""
 
-TERMINAL_ONLY = ("gui/address.py",)
+TERMINAL_ONLY = (
+    "backend/commands/run_listing.py",
+    "backend/commands/runs.py",
+    "gui/address.py",
+    "gui/path_prefix.py",
+)
 
 ERRORS = ("Problem", "UserError", "InputError", "OptionError", "DatasetError", "ModelFileError", "StoppedByUser")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
