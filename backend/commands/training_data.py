@@ -58,7 +58,7 @@ class TrainingData:
 
     def stratified(self, strata: int | None) -> Callable[[int], Sequence[Tensor]] | None:
         """`uniforms` for these strata; None where each noise level is drawn by itself."""
-        return partial(self.uniforms, strata=strata) if strata else None
+        return partial(self.uniforms, strata=strata) if strata and strata > 1 else None
 
     def uniforms(self, epoch: int, *, strata: int) -> Sequence[Tensor]:
         """For each batch of an epoch, which counts from 1, the uniform numbers that its noise levels come from."""

@@ -50,7 +50,7 @@ def _timesteps(configuration: Configuration) -> Iterator[Problem]:
     if options.weighting_scheme in ("logit_normal", "mode") and sampling != "sigma":
         reason = f"{options.weighting_scheme} only acts with timestep_sampling sigma"
         yield _without_effect("weighting_scheme", reason)
-    if options.num_timestep_buckets is not None and sampling == "sigma":
+    if (options.num_timestep_buckets or 0) > 1 and sampling == "sigma":
         yield _without_effect("num_timestep_buckets", "timestep_sampling is sigma")
     has_range = (options.min_timestep or 0) > 0 or (options.max_timestep or 1000) < 1000
     if sampling == "sigma" and has_range:
