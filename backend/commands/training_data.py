@@ -77,7 +77,8 @@ def load_data(configuration: Configuration, *, seed: int, processes: int = 1, te
         print(f"{problem.severity}: {problem}", flush=True)
     groups = group_into_buckets(file.datasets, [each.ready for each in training])
     if not groups:
-        raise DatasetError("the dataset has nothing to train on", hint="see the lines above; cache it again")
+        message = f"{configuration.dataset.dataset_config}: nothing of it can be trained on"
+        raise DatasetError(message, hint="see the lines above; cache it again")
     schedule = configuration.schedule
     steps = count_steps(
         count_batches(groups),
