@@ -20,15 +20,16 @@ from backend.commands.processes import (
 from backend.commands.records import print_summary, resume_facts
 from backend.commands.resuming import find_start, resume, with_fetched_state
 from backend.commands.samples import fitted_to
-from backend.commands.training_data import load_data
+from backend.commands.training_data import TrainingData, load_data
 from backend.config.configuration import Configuration
 from backend.errors import StoppedByUser
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
+from backend.models.hunyuan_video.vae import SPATIAL_COMPRESSION
 from backend.plan.saving import SamplePlan
 from backend.runs.folder import RunFolder
 from backend.runs.status import Reporter
 from backend.training.loss import LossSettings
-from backend.training.noise_sampling import NoiseSampling
+from backend.training.noise_sampling import NoiseSampling, draw_noise_levels
 from backend.training.sharding import average_gradients
 from backend.training.trainer import Trainer
 
@@ -42,6 +43,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     seed = _seed(configuration)
     data = load_data(configuration, seed=seed, processes=process_count(), tell=is_first_process())
     check_chosen_optimizer(configuration)
+    check_noise_levels(configuration, data)
     check_device(configuration, training_device(process_count()))
     facts, start = resume_facts(configuration, data), find_start(configuration, data)
     places = make_output_places(configuration, run) if is_first_process() else None
@@ -109,6 +111,26 @@ def noise_sampling(configuration: Configuration) -> NoiseSampling:
     """How noise levels are drawn."""
     options = configuration.timesteps
     return NoiseSampling(**{name: getattr(options, name) for name in NoiseSampling.__dataclass_fields__})
+
+
+def check_noise_levels(configuration: Configuration, data: TrainingData) -> None:
+    """Raise OptionError, before anything is loaded, if a range of timesteps keeps practically nothing to draw.
+
+    For each size of picture as many are drawn as no batch has, so that a training does not find out in the middle.
+    """
+    strata, sampling = data.stratified(configuration.timesteps.num_timestep_buckets), noise_sampling(configuration)
+    for width, height in {group.bucket for group in data.groups}:
+        generator = torch.Generator().manual_seed(data.seed)
+        draw_noise_levels(
+            DRAWN_TO_CHECK,
+            sampling,
+            generator=generator,
+            latent_size=(height // SPATIAL_COMPRESSION, width // SPATIAL_COMPRESSION),
+            uniforms=torch.rand(DRAWN_TO_CHECK, generator=generator) if strata else None,
+        )
+
+
+DRAWN_TO_CHECK = 64
 
 
 def _seed(configuration: Configuration) -> int:

@@ -58,7 +58,7 @@ class TrainingData:
 
     def stratified(self, strata: int | None) -> Callable[[int], Sequence[Tensor]] | None:
         """`uniforms` for these strata; None where each noise level is drawn by itself."""
-        return partial(self.uniforms, strata=strata) if strata else None
+        return partial(self.uniforms, strata=strata) if strata and strata > 1 else None
 
     def uniforms(self, epoch: int, *, strata: int) -> Sequence[Tensor]:
         """For each batch of an epoch, which counts from 1, the uniform numbers that its noise levels come from."""
@@ -77,9 +77,8 @@ def load_data(configuration: Configuration, *, seed: int, processes: int = 1, te
         print(f"{problem.severity}: {problem}", flush=True)
     groups = group_into_buckets(file.datasets, [each.ready for each in training])
     if not groups:
-        raise DatasetError(
-            "the dataset has nothing to train on", hint="see the lines above; cache it again", cause="empty_dataset"
-        )
+        message = f"{configuration.dataset.dataset_config}: nothing of it can be trained on"
+        raise DatasetError(message, hint="see the lines above; cache it again", cause="empty_dataset")
     schedule = configuration.schedule
     steps = count_steps(
         count_batches(groups),

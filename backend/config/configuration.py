@@ -167,7 +167,8 @@ def _build_groups(expanded: ExpandedValues) -> tuple[dict[str, OptionGroup], lis
     own: dict[str, dict[str, Any]] = {key: {} for key in schema.GROUPS}
     for name, value in expanded.values.items():
         if name in group_of_option():
-            own[group_of_option()[name]][name] = _cleaned(all_options()[name], value)
+            if not _is_left_open(all_options()[name], value):
+                own[group_of_option()[name]][name] = _cleaned(all_options()[name], value)
         elif not _changes_nothing(name, value) and name not in OF_OTHER_MODELS:
             problems.append(unknown_option(name, place=expanded.places.get(name, "")))
     built = {}
@@ -177,6 +178,11 @@ def _build_groups(expanded: ExpandedValues) -> tuple[dict[str, OptionGroup], lis
         except ValidationError as error:
             problems += [_problem(details, expanded.places) for details in error.errors()]
     return built, problems
+
+
+def _is_left_open(declared: Option, value: Any) -> bool:
+    """Whether a choice is written as an empty text, as programs do that write out every option: its default holds."""
+    return declared.kind == "choice" and not declared.optional and isinstance(value, str) and not value.strip()
 
 
 def _cleaned(declared: Option, value: Any) -> Any:

@@ -73,6 +73,7 @@ OF_OTHER_MODELS = frozenset(
     image_encoder latent_window_size f1 bulk_decode one_frame one_frame_no_2x one_frame_no_4x
     text_encoder fp8_vl fp8_text_encoder edit edit_plus edit_version model_version num_layers dit_variant
     text_encoder_cpu byt5 i2v remove_first_image_from_target
+    full_fp16 full_bf16 fused_backward_pass mem_eff_save block_swap_optimizer_patch_params
     """.split()  # noqa: SIM905
 )
 """Options of musubi-tuner's trainers of other models (Wan, FramePack, FLUX, Qwen-Image, HunyuanVideo 1.5, ...)."""

@@ -206,9 +206,9 @@ class NetworkOptions(OptionGroup):
     module_dropout: float | None = option(None, label="Module dropout", ge=0, lt=1, network_arg=True)
     """Chance that a module is left out of a training step. Empty: none is."""
 
-    scale_weight_norms: float | None = option(None, label="Weight norm limit", gt=0)
-    """After each step, modules whose change of the weights is larger than this norm are scaled down to it. Empty: no
-    limit. 1 is a common value."""
+    scale_weight_norms: float | None = option(None, label="Weight norm limit", ge=0)
+    """After each step, modules whose change of the weights is larger than this norm are scaled down to it. Empty or 0:
+    no limit. 1 is a common value."""
 
     loraplus_lr_ratio: float | None = option(
         None, label="LoRA+ ratio", basic=True, gt=0, network_arg=True, needs=one_of("network_module", "networks.lora")
@@ -402,10 +402,10 @@ class TimestepOptions(OptionGroup):
     them."""
 
     num_timestep_buckets: int | None = option(
-        None, label="Timestep strata", ge=2, needs=without("timestep_sampling", "sigma")
+        None, label="Timestep strata", ge=0, needs=without("timestep_sampling", "sigma")
     )
-    """Draw the noise levels of an epoch evenly from so many equal parts, so that small datasets see all of them. Empty:
-    each is drawn by itself. Not used by the sampling method sigma."""
+    """Draw the noise levels of an epoch evenly from so many equal parts, so that small datasets see all of them. Empty,
+    0 or 1: each is drawn by itself. Not used by the sampling method sigma."""
 
     guidance_scale: float = option(1.0, label="Guidance", ge=0)
     """Value fed to the transformer's guidance embedding while training. It is used as it stands: 1 is what
@@ -718,9 +718,9 @@ class MachineOptions(OptionGroup):
     """Threads of each process for computing on the CPU. Empty: the cores of the machine, divided by its processes."""
 
     ddp_timeout: int | None = option(
-        None, label="Timeout between processes", unit="minutes", ge=1, needs=without("num_processes", "1")
+        None, label="Timeout between processes", unit="minutes", ge=0, needs=without("num_processes", "1")
     )
-    """How long processes wait for each other before the training fails. Empty: torch's own time."""
+    """How long processes wait for each other before the training fails. Empty or 0: torch's own time."""
 
     ddp_gradient_as_bucket_view: bool = option(False, label="Gradients as views", needs=without("num_processes", "1"))
     """Let processes exchange gradients without a copy of their own; saves a little memory."""

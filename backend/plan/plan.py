@@ -197,7 +197,7 @@ def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> Datas
     problems += [Problem(doubt.message, doubt.hint, "dataset_config", "warning") for doubt in doubts]
     if not count.batches:
         problems.append(
-            Problem("the dataset has nothing to train on", hint="check its folders", option="dataset_config")
+            Problem(f"{dataset_config}: nothing to train on", hint="check its folders", option="dataset_config")
         )
     return count
 

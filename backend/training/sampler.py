@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKLHunyuanVideo
 from safetensors.torch import save_file
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from backend.atomic_file import replaced
 from backend.config.sample_prompts import SamplePrompt, format_line
+from backend.errors import UserError
 from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
 from backend.models.hunyuan_video.vae import decode_frames
 from backend.training.sampling import PromptText, SampleSettings, SampleSize, sample_latents
@@ -84,6 +86,7 @@ class Sampler:
         """One file for each prompt: FOLDER/NAME_LABEL_INDEX_TIME_SEED.png or .mp4.
 
         facts: kept in the files with the prompt. tell: called with a few words at each step; it may raise to end this.
+        Raises UserError if the files cannot be written.
         """
         samples = []
         for number, encoded in enumerate(self.prompts, start=1):
@@ -110,19 +113,29 @@ class Sampler:
             )
 
     def _write(self, encoded: EncodedPrompt, latents: Tensor, *, label: str, facts: dict[str, str]) -> Sample:
+        """Raises UserError if the files cannot be written."""
         prompt, seed = encoded.prompt, self.seed_of(encoded)
         stem = self.folder / f"{self.name}_{label}_{encoded.index:02d}_{time.strftime('%Y%m%d%H%M%S')}_{seed}"
-        description = {**describe(prompt, seed=seed), **facts}
+        frames = self.decode(latents).numpy() if self.outputs & {"video", "images"} else None
+        try:
+            path = self._write_outputs(stem, latents, frames, description={**describe(prompt, seed=seed), **facts})
+        except OSError as error:
+            hint = "check the free space and the folder"
+            raise UserError(f"{stem}: a sample cannot be written: {error}", hint=hint) from error
+        return Sample(encoded.index, path, seed, prompt)
+
+    def _write_outputs(
+        self, stem: Path, latents: Tensor, frames: np.ndarray | None, *, description: dict[str, str]
+    ) -> Path:
+        """What is wanted of a sample; returns the path of the last file, a clip or picture if there is one."""
         path = stem
         if "latent" in self.outputs:
             path = write_latents(stem, latents, description=description)
-        if self.outputs & {"video", "images"}:
-            frames = self.decode(latents).numpy()
-            if "images" in self.outputs:
-                path = write_pictures(stem, frames, description=description)
-            if "video" in self.outputs:
-                path = write_frames(stem, frames, description=description)
-        return Sample(encoded.index, path, seed, prompt)
+        if "images" in self.outputs and frames is not None:
+            path = write_pictures(stem, frames, description=description)
+        if "video" in self.outputs and frames is not None:
+            path = write_frames(stem, frames, description=description)
+        return path
 
     def seed_of(self, encoded: EncodedPrompt) -> int:
         """The seed of a prompt's noise."""

@@ -22,6 +22,7 @@ from tests.commands.tiny_project import TRANSFORMER, interrupt, make_project, pr
 
 LEARN = ("--learning_rate", "1e-2", "--network_alpha", "2")
 SCHEDULE = ("--max_train_epochs", "2", "--gradient_accumulation_steps", "2", "--save_every_n_steps", "3")
+PRESERVE = ("--preserve_distribution_shape",)
 NAMED = ("--output_name", "küche 1", "--log_prefix", "kü_", "--network_args", "loraplus_lr_ratio=4")
 
 
@@ -194,9 +195,17 @@ def test_an_argument_that_the_optimizer_does_not_take_is_told_before_the_model_i
     [
         (("--lr_scheduler_type", "Nope"), "lr_scheduler_type is Nope, but there is no such class"),
         (("--lr_scheduler_type", "StepLR"), "StepLR does not take {}"),
+        (
+            ("--timestep_sampling", "shift", "--discrete_flow_shift", "99", "--max_timestep", "9", *PRESERVE),
+            "noise levels drawn, only 0 lie in timesteps 0 to 9",
+        ),
+        (
+            ("--timestep_sampling", "qinglong_flux", "--num_timestep_buckets", "4", "--max_timestep", "9", *PRESERVE),
+            "qinglong_flux with num_timestep_buckets and preserve_distribution_shape is not possible",
+        ),
     ],
 )
-def test_a_schedule_class_that_cannot_be_made_is_told_before_the_model_is_loaded(project, options, message):
+def test_a_schedule_or_a_range_that_cannot_be_is_told_before_the_model_is_loaded(project, options, message):
     assert project.train(*options).returncode == 2
     run = project.newest_run()
     assert message in run.status().message

@@ -55,6 +55,16 @@ def test_an_empty_text_clears_an_option_that_need_not_be_given():
     assert Configuration.from_values({"max_train_epochs": "", "dit": " "}) == Configuration()
 
 
+def test_an_empty_text_leaves_a_choice_at_its_default():
+    """Programs that write out every option of musubi-tuner write "" for what nobody has chosen."""
+    assert Configuration.from_values({"log_with": "", "text_encoder_dtype": " ", "dit_dtype": ""}) == Configuration()
+
+
+def test_what_is_off_at_zero_in_musubi_tuner_is_off_here():
+    off = Configuration.from_values({"scale_weight_norms": 0, "num_timestep_buckets": 1, "ddp_timeout": 0})
+    assert (off.network.scale_weight_norms, off.timesteps.num_timestep_buckets, off.machines.ddp_timeout) == (0, 1, 0)
+
+
 def test_a_ratio_of_all_steps_survives_a_change_of_something_else():
     configuration = Configuration.from_values({"lr_warmup_steps": "100%", "lr_scheduler": "linear"})
     changed = configuration.changed(seed=1)

@@ -170,6 +170,14 @@ def test_mistakes_in_the_dataset_file_are_problems(tmp_path):
     assert any("image_directory" in problem.hint for problem in plan.errors)
 
 
+def test_a_dataset_of_nothing_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "dataset.toml").write_text(f"[[datasets]]\nimage_directory = '{tmp_path / 'empty'}'\n")
+    plan = plan_of(dataset_config=str(tmp_path / "dataset.toml"))
+    (error,) = [problem for problem in plan.errors if problem.option == "dataset_config"]
+    assert str(error) == f"{tmp_path / 'dataset.toml'}: nothing to train on (check its folders)"
+
+
 def test_the_command_prints_the_plan_as_json(tmp_path, dataset_file):
     (tmp_path / "run.toml").write_text(
         f"dit = '{SMALL_MODEL}'\ndataset_config = '{dataset_file}'\nnetwork_dim = 6\nnetwork_alpha = 3\n"

@@ -132,6 +132,15 @@ def test_a_range_without_anything_to_draw_is_an_error_with_the_way_out():
         draw_noise_levels(1, sampling, generator=generator(), uniforms=torch.rand(1))
 
 
+@pytest.mark.parametrize(("method", "highest"), [("sigma", 50), ("shift", 100), ("logsnr", 200)])
+def test_a_range_that_is_seldom_drawn_serves_every_micro_batch(method, highest):
+    """One level in 2,000 to 4,000: after a thousand draws more than half of the micro-batches would have none."""
+    weighting = {"weighting_scheme": "logit_normal", "logit_mean": -0.5}
+    sampling = NoiseSampling(method, 3.0, max_timestep=highest, preserve_distribution_shape=True, **weighting)
+    for seed in range(30):
+        assert draw(sampling, count=1, seed=seed).sigmas <= highest / 1000
+
+
 def test_strata_are_met_equally_often_and_every_batch_gets_as_many_as_it_has_items():
     sizes = [2, 1, 3, 2] * 10
     uniforms = stratified_uniforms(sizes, strata=8, seed=5, epoch=2)
