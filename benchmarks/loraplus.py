@@ -47,7 +47,7 @@ from backend.training.batches import TrainingBatch
 from backend.training.loss import batch_loss
 from backend.training.noise_sampling import NoiseLevels, NoiseSampling, draw_noise_levels
 from backend.training.trainer import Trainer
-from benchmarks.loraplus_report import plot, tables
+from benchmarks.loraplus_report import Figures, plot, tables
 from demo_base.autoencoder import clip_batch
 from demo_base.captions import caption
 from demo_base.lora_effect import MOTIONS
@@ -117,31 +117,38 @@ def held_out_loss(trainer: Trainer) -> float:
 
 @functools.cache
 def held_out(sampling: NoiseSampling, device: torch.device) -> list[tuple[TrainingBatch, Tensor, NoiseLevels]]:
-    """Pictures and clips of hearts in all colours on all backgrounds that the demo does not show together.
+    """Hearts in each pair of colour and background that the demo does not show, half as pictures and half as clips.
 
     Their noise levels lie in the middles of equal parts of the distribution that the training draws from.
     """
-    generator = torch.Generator().manual_seed(HELD_OUT_SEED)
+    chance, generator = random.Random(HELD_OUT_SEED), torch.Generator().manual_seed(HELD_OUT_SEED)
+    pairs = unseen_pairs()
+    chance.shuffle(pairs)
     batches = []
-    for frames in (1, WINDOW_FRAMES):
-        batch = encoded(list(unseen_hearts(frames)), frames=frames)
-        items = len(batch.latents)
-        uniforms = (torch.randperm(items, generator=generator) + 0.5) / items
-        levels = draw_noise_levels(items, sampling, generator=generator, uniforms=uniforms)
+    for frames, motions, own in ((1, ("still",), pairs[::2]), (WINDOW_FRAMES, MOTIONS, pairs[1::2])):
+        batch = encoded([heart(*pair, motions, chance) for pair in own], frames=frames)
+        uniforms = (torch.randperm(len(own), generator=generator) + 0.5) / len(own)
+        levels = draw_noise_levels(len(own), sampling, generator=generator, uniforms=uniforms)
         noise = torch.randn(batch.latents.shape, generator=generator)
         levels = NoiseLevels(levels.sigmas.to(device), levels.timesteps.to(device))
         batches.append((batch.to(device), noise.to(device), levels))
     return batches
 
 
-def unseen_hearts(frames: int) -> Iterator[Scene]:
-    """A heart for each pair of colour and background that no picture and no clip of the demo has."""
-    chance = random.Random(HELD_OUT_SEED)
+def unseen_pairs() -> list[tuple[str, str]]:
+    """Colours and backgrounds that can be told apart and that no picture and no clip of the demo has together; 41."""
     shown = {(colour, background) for colour, *_, background in (*CLIPS, *PICTURES)}
-    for colour, background in itertools.product(COLOURS, BACKGROUNDS):
-        if colour not in (background, HARDLY_SEEN.get(background)) and (colour, background) not in shown:
-            size, motion = chance.choice(("medium", "large")), chance.choice(MOTIONS)
-            yield Scene((Figure(SHAPE, colour, size, motion if frames > 1 else "still"),), background)
+    return [
+        (colour, background)
+        for colour, background in itertools.product(COLOURS, BACKGROUNDS)
+        if colour not in (background, HARDLY_SEEN.get(background)) and (colour, background) not in shown
+    ]
+
+
+def heart(colour: str, background: str, motions: Sequence[str], chance: random.Random) -> Scene:
+    """A heart of a size that the demo shows."""
+    size, motion = chance.choice(("medium", "large")), chance.choice(motions)
+    return Scene((Figure(SHAPE, colour, size, motion),), background)
 
 
 def encoded(scenes: Sequence[Scene], *, frames: int) -> TrainingBatch:
@@ -163,7 +170,7 @@ def main() -> None:
     if not options.only_draw:
         for figures in measured(options):
             file.write_text(json.dumps(figures) + "\n", encoding="utf-8")
-    figures = json.loads(file.read_text(encoding="utf-8"))
+    figures = Figures(**json.loads(file.read_text(encoding="utf-8")))
     file.with_suffix(".svg").write_text(plot(figures), encoding="utf-8")
     print(tables(figures))
 
@@ -197,13 +204,16 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--ratios", type=float, nargs="+", default=[1, 4, 16])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument(
-        "--rate_factors", type=float, nargs="+", default=[1, 1 / 8, 1 / 4, 1 / 2, 2, 4],
-        help="learning rates, as multiples of the demo's; 1 has to be among them",
+        "--rate_factors", type=float, nargs="+", default=[1, 1 / 4, 4, 1 / 2, 2],
+        help="learning rates, as multiples of the demo's",
     )  # fmt: skip
     parser.add_argument("--steps", type=int, default=200, help="of each training")
-    parser.add_argument("--every", type=int, default=4, help="steps between measurements")
+    parser.add_argument("--every", type=int, default=5, help="steps between measurements")
     parser.add_argument("--processes", type=int, default=1, help="trainings at a time, of one thread each")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if 1 not in options.ratios or 1 not in options.rate_factors:
+        parser.error("1 has to be among the ratios and among the rate_factors: all is compared with that training")
+    return options
 
 
 if __name__ == "__main__":
