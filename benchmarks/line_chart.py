@@ -18,8 +18,7 @@ class Line:
     label: str
     colour: str
     points: Sequence[tuple[float, float]]
-    band: Sequence[tuple[float, float]] = ()
-    marked: bool = False
+    band: Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -86,14 +85,10 @@ def _axes(chart: Chart) -> Iterator[str]:
 
 def _line(chart: Chart, line: Line) -> Iterator[str]:
     places = [(chart.x(x), chart.y(y)) for x, y in line.points]
-    if line.band:
-        xs = [x for x, _ in places]
-        lower = list(zip(xs, (chart.y(low) for low, _ in line.band), strict=True))
-        upper = list(zip(xs, (chart.y(high) for _, high in line.band), strict=True))
-        yield f'<polygon points="{_points(lower + upper[::-1])}" fill="{line.colour}" opacity="0.18"/>'
+    lower = [(x, chart.y(low)) for (x, _), (low, _) in zip(places, line.band, strict=True)]
+    upper = [(x, chart.y(high)) for (x, _), (_, high) in zip(places, line.band, strict=True)]
+    yield f'<polygon points="{_points(lower + upper[::-1])}" fill="{line.colour}" opacity="0.18"/>'
     yield f'<polyline points="{_points(places)}" fill="none" stroke="{line.colour}" stroke-width="1.8"/>'
-    for x, y in places if line.marked else ():
-        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{line.colour}"/>'
 
 
 def _points(places: Sequence[tuple[float, float]]) -> str:

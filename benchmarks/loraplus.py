@@ -4,7 +4,7 @@
     python benchmarks/loraplus.py --folder docs --only_draw      make table and plot anew from loraplus.json
 
 It is the demo as `python -m backend demo --train` runs it, with a checkpoint every few steps, each of which is measured
-afterwards. Ratio 1 is plain LoRA. The tables are printed, in Markdown.
+afterwards. Ratio 1 is plain LoRA. The table is printed, in Markdown.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from backend.training.batches import TrainingBatch
 from backend.training.loss import batch_loss
 from backend.training.noise_sampling import NoiseLevels, NoiseSampling, draw_noise_levels
 from backend.training.trainer import Trainer
-from benchmarks.loraplus_report import Figures, plot, tables
+from benchmarks.loraplus_report import Figures, plot, table
 from demo_base.autoencoder import clip_batch
 from demo_base.captions import caption
 from demo_base.lora_effect import MOTIONS
@@ -172,19 +172,20 @@ def main() -> None:
             file.write_text(json.dumps(figures) + "\n", encoding="utf-8")
     figures = Figures(**json.loads(file.read_text(encoding="utf-8")))
     file.with_suffix(".svg").write_text(plot(figures), encoding="utf-8")
-    print(tables(figures))
+    print(table(figures))
 
 
 def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """What is known after each training, those at the demo's learning rate first."""
+    """What is known after each training: first every ratio at the demo's learning rate, then plain LoRA at others."""
     with tempfile.TemporaryDirectory() as folder, _processes(options.processes) as pool:
         workspace = Path(folder)
         make_demo(workspace, reporter=Reporter(None))
         rate = demo_configuration(workspace).optimizer.learning_rate
         figures = {"learning_rate": rate, "steps": options.steps, "every": options.every, "curves": []}
-        factors = sorted(options.rate_factors, key=lambda factor: factor != 1)
-        chosen = itertools.product(factors, options.ratios, options.seeds)
-        cases = [Case(rate * factor, ratio, seed) for factor, ratio, seed in chosen]
+        kinds = [(rate, ratio) for ratio in options.ratios] + [
+            (rate * factor, 1) for factor in options.plain_rate_factors
+        ]
+        cases = [Case(*kind, seed) for kind, seed in itertools.product(kinds, options.seeds)]
         one = functools.partial(measure, workspace=workspace, steps=options.steps, every=options.every)
         for case, curve in zip(cases, pool.map(one, cases), strict=True):
             figures["curves"].append(curve)
@@ -201,18 +202,18 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where loraplus.json and loraplus.svg lie")
     parser.add_argument("--only_draw", action="store_true", help="train nothing, take loraplus.json as it is")
-    parser.add_argument("--ratios", type=float, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--ratios", type=float, nargs="+", default=[1, 4, 16], help="1 has to be the first")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument(
-        "--rate_factors", type=float, nargs="+", default=[1, 1 / 4, 4, 1 / 2, 2],
-        help="learning rates, as multiples of the demo's",
+        "--plain_rate_factors", type=float, nargs="*", default=[1 / 4, 2, 4],
+        help="learning rates that plain LoRA is tried at too, as multiples of the demo's",
     )  # fmt: skip
     parser.add_argument("--steps", type=int, default=200, help="of each training")
     parser.add_argument("--every", type=int, default=5, help="steps between measurements")
     parser.add_argument("--processes", type=int, default=1, help="trainings at a time, of one thread each")
     options = parser.parse_args()
-    if 1 not in options.ratios or 1 not in options.rate_factors:
-        parser.error("1 has to be among the ratios and among the rate_factors: all is compared with that training")
+    if options.ratios[0] != 1:
+        parser.error("ratios have to begin with 1: plain LoRA is what all is compared with")
     return options
 
 
