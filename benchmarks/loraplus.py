@@ -205,7 +205,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--ratios", type=float, nargs="+", default=[1, 4, 16], help="1 has to be the first")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument(
-        "--plain_rate_factors", type=float, nargs="*", default=[1 / 4, 2, 4],
+        "--plain_rate_factors", type=float, nargs="*", default=[1 / 4, 2],
         help="learning rates that plain LoRA is tried at too, as multiples of the demo's",
     )  # fmt: skip
     parser.add_argument("--steps", type=int, default=200, help="of each training")
