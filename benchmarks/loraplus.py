@@ -168,6 +168,7 @@ def main() -> None:
     options = _parse()
     file = options.folder / "loraplus.json"
     if not options.only_draw:
+        options.folder.mkdir(parents=True, exist_ok=True)
         for figures in measured(options):
             file.write_text(json.dumps(figures) + "\n", encoding="utf-8")
     figures = Figures(**json.loads(file.read_text(encoding="utf-8")))
