@@ -97,12 +97,15 @@ def inspect_datasets(
 
     limits: what the text encoders take, estimated if not given. encoder: the autoencoder whose latents count, as
     `encoder_name` tells it; None for any. A dataset whose folder or list is missing is a problem, the others go on.
-    The index is saved.
+    The index is saved, also when progress ends the inspection.
     """
     problems: list[Problem] = []
     with _collector_paused():
         media = [_items(number, dataset, index, problems) for number, dataset in enumerate(file.datasets, start=1)]
-    facts = _all_facts([item for own in media for item in own], index, workers=workers, progress=progress)
+    try:
+        facts = _all_facts([item for own in media for item in own], index, workers=workers, progress=progress)
+    finally:
+        index.save()
     with _collector_paused():
         inspection = _inspect(file, media, facts, index=index, limits=limits or CaptionLimits(), encoder=encoder)
     index.save()

@@ -170,8 +170,11 @@ def test_progress_counts_all_files_and_can_end_the_inspection(tmp_path: Path) ->
 
     file = datasets(tmp_path, tmp_path / "photos")
     with pytest.raises(InterruptedError):
-        inspect_datasets(file, index=FileIndex(), progress=progress)
+        inspect_datasets(file, index=FileIndex(tmp_path / "index"), progress=progress, workers=0)
     assert told == [(1, 5), (2, 5), (3, 5)]
+    index = FileIndex(tmp_path / "index")
+    known = [index.known_facts(path, "image") is not None for path in sorted((tmp_path / "photos").glob("*.png"))]
+    assert known == [True, True, True, False, False]  # what was read is not read again
 
 
 def test_without_media_what_is_cached_is_what_training_sees(tmp_path: Path) -> None:
