@@ -48,9 +48,8 @@ def serve_page(options: argparse.Namespace) -> None:
             webbrowser.open(address)
 
     resume_queue(workspace)
-    page = build_page(workspace)
     application = build_application(
-        page, workspace=workspace, host=options.host, login=options.auth, appearance=appearance()
+        build_page, workspace=workspace, host=options.host, login=options.auth, appearance=appearance
     )
     serve(application, listener, on_ready=tell_address)
 

@@ -9,18 +9,19 @@ import gradio as gr
 from gui.tabs.monitor import build_monitor
 from gui.tabs.tensorboard import build_tensorboard
 from gui.tabs.train import EVENT_OPTIONS, build_train
+from gui.texts import Texts
 
 
-def build_page(workspace: Path) -> gr.Blocks:
-    """The whole page for one workspace."""
+def build_page(workspace: Path, texts: Texts) -> gr.Blocks:
+    """The whole page for one workspace, in one language."""
     with gr.Blocks(title="LoRA Loom", analytics_enabled=False, fill_width=True) as page:
         gr.HTML("<div id='loom-header'></div>", elem_id="loom-header-block", padding=False, apply_default_css=False)
         with gr.Tabs(elem_id="loom-tabs") as tabs:
-            with gr.Tab("Train", id="train"):
-                train = build_train(workspace, tabs)
-            with gr.Tab("Monitor", id="monitor"):
+            with gr.Tab(texts("tabs.train"), id="train"):
+                train = build_train(workspace, tabs, texts)
+            with gr.Tab(texts("tabs.monitor"), id="monitor"):
                 build_monitor()
-            with gr.Tab("TensorBoard", id="tensorboard"):
+            with gr.Tab(texts("tabs.tensorboard"), id="tensorboard"):
                 build_tensorboard()
         page.load(train.fill, outputs=train.filled, **EVENT_OPTIONS).then(
             train.show, inputs=train.fields, outputs=train.shown, **EVENT_OPTIONS

@@ -22,9 +22,11 @@ from gui import tensorboard
 from gui.events import run_events
 from gui.files import workspace_file
 from gui.guard import Guard
+from gui.languages import PageInLanguages
 from gui.run_actions import stop_run
 from gui.tensorboard import TensorBoard
 from gui.tensorboard_logs import NOT_SHOWN_PATH, LogLinks, logs_not_shown
+from gui.texts import LANGUAGES, Texts, texts_of
 
 ASSETS_PATH = "/loom"
 """Where gui/assets is served; /assets is taken by Gradio's own scripts."""
@@ -42,19 +44,19 @@ CLOSED_PATHS = (
 
 
 def build_application(
-    page: gr.Blocks,
+    build_page: Callable[[Path, Texts], gr.Blocks],
     *,
     workspace: Path,
     host: str = "127.0.0.1",
     login: str = "",
-    appearance: Mapping[str, object] | None = None,
+    appearance: Callable[[Texts], Mapping[str, object]] = lambda texts: {},
 ) -> FastAPI:
-    """The page with everything around it, guarded.
+    """The page in every language with everything around it, guarded.
 
     host: what it is served on. login: "USER:PASSWORD", or "" for none.
     appearance: theme, css_paths, head, favicon_path, ... as `gr.mount_gradio_app` takes them.
     """
-    application = FastAPI(lifespan=_end_tensorboard, routes=_routes(), docs_url=None, redoc_url=None, openapi_url=None)
+    application = FastAPI(lifespan=_lifespan, routes=_routes(), docs_url=None, redoc_url=None, openapi_url=None)
     application.state.workspace = workspace
     application.state.log_links = LogLinks(workspace)
     application.state.tensorboard = TensorBoard(
@@ -62,9 +64,19 @@ def build_application(
     )
     application.state.stopping = asyncio.Event()
     application.add_middleware(Guard, host=host, login=login)
+    pages = {}
+    for language in LANGUAGES:
+        texts = texts_of(language)
+        pages[language] = _gradio_application(build_page(workspace, texts), appearance(texts))
+    application.state.pages = PageInLanguages(pages)
+    application.mount("/", application.state.pages)  # last: it takes every path that is left
+    return application
+
+
+def _gradio_application(page: gr.Blocks, appearance: Mapping[str, object]) -> FastAPI:
     _calm_queue(page)
-    gr.mount_gradio_app(  # last: it takes every path that is left
-        application,
+    return gr.mount_gradio_app(
+        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         page,
         path="/",
         app_kwargs={"openapi_url": None},
@@ -72,9 +84,8 @@ def build_application(
         enable_monitoring=False,
         ssr_mode=False,
         mcp_server=False,
-        **(appearance or {}),
+        **appearance,
     )
-    return application
 
 
 def serve(application: FastAPI, listener: socket.socket, *, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -118,18 +129,19 @@ async def _ask_for_page(listener: socket.socket) -> None:
 def _end_streams(application: FastAPI) -> None:
     """Let the endless answers end, ours and Gradio's, as the server waits for them before it stops."""
     application.state.stopping.set()
-    for route in application.routes:
+    for route in (route for page in application.state.pages.pages.values() for route in page.routes):
         stop_event = getattr(getattr(route, "app", None), "stop_event", None)  # Gradio's, private
         if isinstance(stop_event, asyncio.Event):
             stop_event.set()
 
 
 @asynccontextmanager
-async def _end_tensorboard(application: FastAPI) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        await application.state.tensorboard.close()
+async def _lifespan(application: FastAPI) -> AsyncIterator[None]:
+    async with application.state.pages.lifespan():
+        try:
+            yield
+        finally:
+            await application.state.tensorboard.close()
 
 
 def _routes() -> list[BaseRoute]:

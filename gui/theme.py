@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import gradio as gr
 
 from gui.server import ASSETS_PATH
+from gui.texts import Texts
 
 FONT = ("system-ui", "Segoe UI", "Noto Sans", "Hiragino Sans", "Yu Gothic UI", "sans-serif")
 MONOSPACED_FONT = ("ui-monospace", "Cascadia Mono", "Consolas", "DejaVu Sans Mono", "monospace")
@@ -22,9 +24,18 @@ HEAD = f"""
 """Linked, not inlined: Gradio rewrites the selectors of a style sheet that it is given."""
 
 
-def appearance() -> dict[str, Any]:
+def appearance(texts: Texts) -> dict[str, Any]:
     """Theme and head as `gr.mount_gradio_app` takes them; nothing in them is fetched from the internet."""
-    return {"theme": LoomTheme(), "head": HEAD, "footer_links": []}
+    return {"theme": LoomTheme(), "head": _language(texts) + HEAD, "footer_links": []}
+
+
+def _language(texts: Texts) -> str:
+    """The page's language, and the texts that its scripts show."""
+    shown = json.dumps(texts.for_scripts(), ensure_ascii=False).replace("<", "\\u003c")
+    return f"""
+<script>document.documentElement.lang = "{texts.language}";</script>
+<script type="application/json" id="loom-texts">{shown}</script>
+"""
 
 
 class LoomTheme(gr.themes.Base):

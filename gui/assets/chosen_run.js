@@ -34,10 +34,10 @@ export function runLink(run, text = run) {
 /** The way back from a chosen run: {element, update()}. */
 export function chosenRunNotice(feed) {
   const title = element("span");
-  const notice = element("p", { class: "loom-note loom-chosen-run" }, title, " ", runLink("", texts.chosenRun.back));
+  const notice = element("p", { class: "loom-note loom-chosen-run" }, title, " ", runLink("", texts.chosen_run.back));
   function update() {
     notice.hidden = !feed.chosen;
-    setText(title, fill(texts.chosenRun.title, { run: feed.chosen }));
+    setText(title, fill(texts.chosen_run.title, { run: feed.chosen }));
   }
   return { element: notice, update };
 }
@@ -58,7 +58,7 @@ function addressOf(run) {
 /** Once Gradio has mounted the tabs. */
 function openMonitor() {
   const tabs = [...document.querySelectorAll("#loom-tabs [role='tab']")];
-  const tab = tabs.find((candidate) => candidate.textContent.trim() === texts.chosenRun.tab);
+  const tab = tabs.find((candidate) => candidate.textContent.trim() === texts.tabs.monitor);
   if (tab?.ariaSelected === "true") return;
   tab?.click();
   requestAnimationFrame(openMonitor);

@@ -11,9 +11,9 @@ export function figureOf(series, key) {
   switch (key) {
     case "average":
       return { ...figure, lines: [average] };
-    case "learningRate":
+    case "learning_rate":
       return { ...figure, format: formatRate, lines: [...series.learningRates].map(rateLine) };
-    case "gradientNorm":
+    case "gradient_norm":
       return {
         ...figure,
         lines: [
@@ -38,7 +38,7 @@ export function summaryOf({ what, steps, lines, format }) {
     if (!known.length) return "";
     const [lowest, at] = known.reduce((best, point) => (point[0] < best[0] ? point : best));
     const [start, end] = [format(known[0][0]), format(known.at(-1)[0])];
-    return fill(texts.curves.summaryLine, { name, start, end, lowest: format(lowest), at: formatCount(at) });
+    return fill(texts.curves.summary_line, { name, start, end, lowest: format(lowest), at: formatCount(at) });
   });
   const range = { first: formatCount(steps[0]), last: formatCount(steps.at(-1)) };
   return fill(texts.curves.summary, { what, ...range, lines: `${told.filter(Boolean).join("; ")}.` });

@@ -33,7 +33,7 @@ export function curvesView(feed) {
   }
 
   function drawNothing() {
-    const text = feed.series.length ? texts.curves.noValues : texts.curves.empty;
+    const text = feed.series.length ? texts.curves.no_values : texts.curves.empty;
     plot.replaceChildren(element("p", { class: "loom-empty" }, text));
     setAttribute(plot, "aria-label", null);
     legend.replaceChildren();

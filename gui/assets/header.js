@@ -2,6 +2,7 @@
 
 import { chosenAppearance, switchAppearance } from "./appearance.js";
 import { element, setAttribute, setText } from "./dom.js";
+import { languageSwitch } from "./language.js";
 import { formatCount, formatDuration, formatSeconds, isNumber } from "./numbers.js";
 import { stopButton } from "./stop_button.js";
 import { fill, texts } from "./texts.js";
@@ -16,7 +17,7 @@ export function showHeader(container, feed) {
   const stop = stopButton(feed);
   const state = element("div", { class: "loom-header-state" }, dot, element("span", { class: "loom-header-run" }, what, " ", name), bar.element, numbers);
   container.replaceChildren(
-    element("div", { class: "loom-header" }, element("h1", { class: "loom-brand" }, texts.brand), state, stop.element, appearanceSwitch()),
+    element("div", { class: "loom-header" }, element("h1", { class: "loom-brand" }, texts.page.brand), state, stop.element, languageSwitch(), appearanceSwitch()),
     connectionNotice(feed),
   );
 
@@ -39,7 +40,7 @@ export function showHeader(container, feed) {
 /** A progress bar: {element, update(share)}; share is between 0 and 1, or null where nothing is counted. */
 export function progressBar() {
   const filled = element("span");
-  const bar = element("div", { class: "loom-bar", role: "progressbar", "aria-label": texts.progress, "aria-valuemin": 0, "aria-valuemax": 100 }, filled);
+  const bar = element("div", { class: "loom-bar", role: "progressbar", "aria-label": texts.monitor.progress, "aria-valuemin": 0, "aria-valuemax": 100 }, filled);
   return {
     element: bar,
     update(share) {
@@ -63,8 +64,8 @@ export function stateInWords(feed) {
 
 function headline(feed) {
   if (!feed.run || !feed.status) {
-    const what = feed.run === undefined ? texts.connecting : texts.noRun;
-    return { what, name: "", numbers: {}, share: null, title: texts.brand };
+    const what = feed.run === undefined ? texts.page.connecting : texts.page.no_run;
+    return { what, name: "", numbers: {}, share: null, title: texts.page.brand };
   }
   const { status } = feed;
   const share = shareDone(status);
@@ -72,20 +73,20 @@ function headline(feed) {
   const name = feed.run.name ?? feed.run.run;
   const isCounting = share !== null && feed.state !== "finished";
   const progress = isCounting ? `${Math.floor(share * 100)} % ` : "";
-  const title = fill(texts.title, { what: feed.state === "running" && progress ? progress.trim() : what, name });
-  return { what, name, numbers: numbersOf(feed), share, title: `${title} – ${texts.brand}` };
+  const title = fill(texts.page.title, { what: feed.state === "running" && progress ? progress.trim() : what, name });
+  return { what, name, numbers: numbersOf(feed), share, title: `${title} – ${texts.page.brand}` };
 }
 
 function numbersOf({ status, state }) {
   const numbers = {};
   if (status.total_steps) {
-    numbers.steps = fill(texts.stepOf, { step: formatCount(status.step), total: formatCount(status.total_steps) });
+    numbers.steps = fill(texts.monitor.step_of, { step: formatCount(status.step), total: formatCount(status.total_steps) });
   }
   if (state !== "running" && state !== "stopping") return numbers;
   if (isNumber(status.seconds_per_step)) {
-    numbers.speed = fill(texts.secondsPerStep, { seconds: formatSeconds(status.seconds_per_step) });
+    numbers.speed = fill(texts.monitor.seconds_per_step, { seconds: formatSeconds(status.seconds_per_step) });
   }
-  if (isNumber(status.time_left_s)) numbers.left = fill(texts.timeLeft, { time: formatDuration(status.time_left_s) });
+  if (isNumber(status.time_left_s)) numbers.left = fill(texts.monitor.time_left, { time: formatDuration(status.time_left_s) });
   return numbers;
 }
 
@@ -104,8 +105,8 @@ function appearanceSwitch() {
   const update = () => {
     const chosen = chosenAppearance();
     setText(button, { system: "◐", light: "☀", dark: "☾" }[chosen]);
-    button.title = texts.appearance[chosen];
-    button.setAttribute("aria-label", texts.appearance[chosen]);
+    button.title = texts.page.appearance[chosen];
+    button.setAttribute("aria-label", texts.page.appearance[chosen]);
   };
   button.addEventListener("click", () => {
     switchAppearance();
@@ -116,7 +117,7 @@ function appearanceSwitch() {
 }
 
 function connectionNotice() {
-  return element("div", { class: "loom-connection", role: "status", hidden: true }, texts.connectionLost);
+  return element("div", { class: "loom-connection", role: "status", hidden: true }, texts.page.connection_lost);
 }
 
 function showConnection(container, feed) {

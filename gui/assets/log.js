@@ -58,7 +58,7 @@ function copyButton(textOf) {
   const button = element("button", { type: "button", class: "loom-link", onclick: copyAll }, texts.log.copy);
   async function copyAll() {
     const isCopied = await copyText(textOf());
-    setText(button, isCopied ? texts.log.copied : texts.log.copyFailed);
+    setText(button, isCopied ? texts.log.copied : texts.log.copy_failed);
     setTimeout(() => setText(button, texts.log.copy), 2000);
   }
   return button;

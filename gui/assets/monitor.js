@@ -21,8 +21,8 @@ export function showMonitor(container, feed) {
   const nothing = element(
     "section",
     { class: "loom-panel loom-nothing" },
-    element("h2", {}, texts.noRunYet.title),
-    element("p", {}, texts.noRunYet.text),
+    element("h2", {}, texts.monitor.no_run_yet.title),
+    element("p", {}, texts.monitor.no_run_yet.text),
   );
   const columns = element(
     "div",
@@ -74,7 +74,7 @@ function runView(feed, log) {
     setText(about, aboutRun(feed));
     setAttribute(card, "data-state", feed.state ?? null);
     bar.update(status ? shareDone(status) : null);
-    setText(count, status?.total_steps ? fill(texts.stepOf, { step: formatCount(status.step), total: formatCount(status.total_steps) }) : "");
+    setText(count, status?.total_steps ? fill(texts.monitor.step_of, { step: formatCount(status.step), total: formatCount(status.total_steps) }) : "");
     setText(message, feed.isOver ? "" : (status?.message ?? ""));
     [stop, phases, tiles, outcome].forEach((part) => part.update());
   }
@@ -84,9 +84,9 @@ function runView(feed, log) {
 function aboutRun(feed) {
   const { status } = feed;
   const parts = [stateInWords(feed)];
-  if (status?.started) parts.push(fill(texts.startedAt, { time: formatTime(status.started) }));
+  if (status?.started) parts.push(fill(texts.monitor.started_at, { time: formatTime(status.started) }));
   const end = endOf(feed);
-  if (end) parts.push(fill(texts.endedAt, { time: formatTime(end) }));
+  if (end) parts.push(fill(texts.monitor.ended_at, { time: formatTime(end) }));
   parts.push(`runs/${feed.run.run}`);
   return parts.filter(Boolean).join(" · ");
 }
@@ -106,7 +106,7 @@ function tilesView(feed) {
     for (const [key, tile] of tiles) if (!(key in told)) tile.remove(), tiles.delete(key);
     for (const [key, [value, title]] of Object.entries(told)) {
       if (!tiles.has(key)) {
-        tiles.set(key, element("div", {}, element("dt", {}, texts.tiles[key]), element("dd")));
+        tiles.set(key, element("div", {}, element("dt", {}, texts.monitor.tiles[key]), element("dd")));
         list.append(tiles.get(key));
       }
       setText(tiles.get(key).lastChild, value);
@@ -118,23 +118,23 @@ function tilesView(feed) {
 
 function trainingNumbers({ status, series, isOver }) {
   const rates = [...series.learningRates].map(([name, values]) => [name, formatRate(values.at(-1))]);
-  const epoch = status?.total_epochs ? fill(texts.stepOf, { step: formatCount(status.epoch), total: formatCount(status.total_epochs) }) : UNKNOWN;
+  const epoch = status?.total_epochs ? fill(texts.monitor.step_of, { step: formatCount(status.epoch), total: formatCount(status.total_epochs) }) : UNKNOWN;
   return {
-    averageLoss: [formatValue(status?.average_loss)],
+    average_loss: [formatValue(status?.average_loss)],
     loss: [formatValue(status?.loss)],
-    secondsPerStep: [formatSeconds(status?.seconds_per_step)],
+    seconds_per_step: [formatSeconds(status?.seconds_per_step)],
     epoch: [epoch],
-    learningRate: [[...new Set(rates.map(([, rate]) => rate))].join(" · ") || UNKNOWN, rates.map((rate) => rate.join(" ")).join(", ")],
+    learning_rate: [[...new Set(rates.map(([, rate]) => rate))].join(" · ") || UNKNOWN, rates.map((rate) => rate.join(" ")).join(", ")],
     ...timeNumber(status, isOver),
   };
 }
 
 function otherNumbers({ status, isOver }) {
-  return { itemsDone: [status?.total_steps ? formatCount(status.step) : UNKNOWN], ...timeNumber(status, isOver) };
+  return { items_done: [status?.total_steps ? formatCount(status.step) : UNKNOWN], ...timeNumber(status, isOver) };
 }
 
 function timeNumber(status, isOver) {
-  if (!isOver) return { timeLeft: [formatDuration(status?.time_left_s)] };
+  if (!isOver) return { time_left: [formatDuration(status?.time_left_s)] };
   const end = status.exit?.at ?? status.updated;
   return { elapsed: [formatDuration(isNumber(status.started) && end ? end - status.started : null)] };
 }

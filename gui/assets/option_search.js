@@ -52,9 +52,9 @@ function showHits() {
   const options = JSON.parse(field().dataset.options);
   const found = wanted ? options.filter(([name, label]) => `${name} ${label}`.toLowerCase().includes(wanted)) : [];
   list().replaceChildren(...found.slice(0, MOST_HITS).map(hit));
-  if (!found.length) list().textContent = texts.search.nothing;
+  if (!found.length) list().textContent = texts.train.search.nothing;
   list().hidden = !wanted;
-  tell(wanted && (found.length ? fill(texts.search.found, { count: found.length }) : texts.search.nothing));
+  tell(wanted && (found.length ? fill(texts.train.search.found, { count: found.length }) : texts.train.search.nothing));
 }
 
 function hit([name, label]) {

@@ -11,7 +11,7 @@ const MILD = ["queued", "starting", "stopping", "finished", "stopped"];
 export function outcomeView(feed, log) {
   const sentence = element("p");
   const lines = element("pre");
-  const details = element("details", { open: true }, element("summary", {}, texts.lastLogLines), lines);
+  const details = element("details", { open: true }, element("summary", {}, texts.outcomes.last_log_lines), lines);
   const note = element("div", { class: "loom-outcome", role: "status" }, sentence, details);
 
   function update() {
@@ -65,13 +65,13 @@ function howItStands({ state, status }) {
 function leftInWords(ended) {
   const processes = (ended?.left ?? []).map((pid) => fill(texts.outcomes.process, { pid }));
   if (processes.length) return fill(texts.outcomes.left, { processes: processes.join(", ") });
-  return ["terminated", "killed"].includes(ended?.how) ? texts.outcomes.memoryFree : "";
+  return ["terminated", "killed"].includes(ended?.how) ? texts.outcomes.memory_free : "";
 }
 
 function reasonOfExit(ended) {
   const why = /^not started: (.*)$/.exec(ended?.how ?? "")?.[1];
-  if (why) return fill(texts.outcomes.notStarted, { why });
-  return ended?.code ? fill(texts.outcomes.failedWithCode, { code: ended.code }) : texts.outcomes.failed;
+  if (why) return fill(texts.outcomes.not_started, { why });
+  return ended?.code ? fill(texts.outcomes.failed_with_code, { code: ended.code }) : texts.outcomes.failed;
 }
 
 /** The run because of which this one was not started, unless it is gone: "not started: NAME is failed". */

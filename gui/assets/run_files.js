@@ -19,7 +19,7 @@ export function filesView(feed) {
     shown = key;
     const saved = files.map((path) => fileRow(path));
     const none = element("li", { class: "loom-muted" }, texts.files.none);
-    list.replaceChildren(...(saved.length ? saved.reverse() : [none]), ...(logFolder ? [fileRow(logFolder, texts.files.logFolder)] : []));
+    list.replaceChildren(...(saved.length ? saved.reverse() : [none]), ...(logFolder ? [fileRow(logFolder, texts.files.log_folder)] : []));
   }
   return { element: card, update };
 }

@@ -5,10 +5,10 @@ import { fill, texts } from "./texts.js";
 
 /** The control for the feed's run: {element, update()}; update it after each change of the status. */
 export function stopButton(feed) {
-  const ask = element("button", { type: "button", class: "loom-button loom-danger", onclick: open }, texts.stop);
+  const ask = element("button", { type: "button", class: "loom-button loom-danger", onclick: open }, texts.stop.button);
   const question = element("span", { class: "loom-question" });
-  const confirm = element("button", { type: "button", class: "loom-button loom-danger-fill", onclick: stop }, texts.stopConfirm);
-  const cancel = element("button", { type: "button", class: "loom-button", onclick: close }, texts.stopCancel);
+  const confirm = element("button", { type: "button", class: "loom-button loom-danger-fill", onclick: stop }, texts.stop.confirm);
+  const cancel = element("button", { type: "button", class: "loom-button", onclick: close }, texts.stop.cancel);
   const asked = element("span", { class: "loom-stop-asked", role: "status", tabindex: -1 });
   const whole = element("div", { class: "loom-stop", onkeydown: (event) => event.key === "Escape" && close() });
   let stage = "idle";
@@ -29,14 +29,14 @@ export function stopButton(feed) {
 
   async function stop() {
     stage = "asked";
-    setText(asked, texts.stopAsked);
+    setText(asked, texts.stop.asked);
     update();
     asked.focus(); // in place of the button, which is gone
     try {
       await feed.stop();
     } catch (error) {
       stage = "idle";
-      setText(asked, fill(texts.stopFailed, { why: error.message }));
+      setText(asked, fill(texts.stop.failed, { why: error.message }));
       update();
       ask.focus();
     }
@@ -48,8 +48,8 @@ export function stopButton(feed) {
       stage = "idle";
       setText(asked, "");
     }
-    setText(question, feed.state === "queued" ? texts.stopQuestionQueued : texts.stopQuestion);
-    if (feed.state === "stopping") setText(asked, texts.stopAsked);
+    setText(question, feed.state === "queued" ? texts.stop.question_queued : texts.stop.question);
+    if (feed.state === "stopping") setText(asked, texts.stop.asked);
     const parts = partsOfStage();
     if (parts.length !== whole.childNodes.length || parts.some((part, index) => whole.childNodes[index] !== part)) {
       whole.replaceChildren(...parts);

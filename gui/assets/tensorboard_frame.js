@@ -67,7 +67,7 @@ async function showMissing(note) {
   if (!answer?.ok) return;
   const folders = (await answer.json()).not_shown;
   note.hidden = !folders.length;
-  setText(note, [texts.tensorboard.notShown, ...folders].join("\n"));
+  setText(note, [texts.tensorboard.not_shown, ...folders].join("\n"));
 }
 
 function reload(frame) {

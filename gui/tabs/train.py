@@ -25,6 +25,7 @@ from backend.runs.queue import ensure_worker, resume_queue
 from backend.runs.training_job import FILE_OPTIONS, check_training, submit_training
 from gui.form import Draft, FieldValue, form_of, make_field, read_form, sections
 from gui.plan_view import format_commands, format_plan, format_problems
+from gui.texts import Texts
 
 DEMO_PRESET = "demo"
 DEMO_NOT_MADE = Problem(
@@ -47,9 +48,9 @@ class TrainTab:
     shown: list[gr.components.Component]
 
 
-def build_train(workspace: Path, tabs: gr.Tabs) -> TrainTab:
+def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
     """Build the tab inside the current gr.Tab. tabs: where Start switches to Monitor."""
-    handlers = TrainHandlers(workspace)
+    handlers = TrainHandlers(workspace, texts)
     with gr.Row(elem_id="loom-train"):
         with gr.Column(scale=2, min_width=200, elem_id="loom-side"):
             gr.HTML(_navigation(), elem_id="loom-sections-nav", padding=False)
@@ -91,8 +92,9 @@ def build_train(workspace: Path, tabs: gr.Tabs) -> TrainTab:
 class TrainHandlers:
     """What the tab's buttons and fields do; each result goes to the components named where it is wired."""
 
-    def __init__(self, workspace: Path) -> None:
+    def __init__(self, workspace: Path, texts: Texts) -> None:
         self.workspace = workspace
+        self.texts = texts
         self.draft = Draft(workspace)
 
     def open(self) -> list[Any]:

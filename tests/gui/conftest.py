@@ -19,9 +19,10 @@ class RunningPage:
 
     def __init__(self, workspace: Path, **options: str) -> None:
         from gui.server import PageServer, build_application
+        from gui.theme import appearance
         from tests.gui.tiny_page import build_page
 
-        self.application = build_application(build_page(workspace), workspace=workspace, **options)
+        self.application = build_application(build_page, workspace=workspace, appearance=appearance, **options)
         listener = listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
         ready = threading.Event()

@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 from gui.server import CLOSED_PATHS
+from gui.texts import LANGUAGES
 
 LOGIN = {"authorization": "Basic " + base64.b64encode(b"me:secret").decode()}
 
@@ -23,8 +24,9 @@ def test_a_handler_of_the_page_answers_over_its_queue(serve_page):
 
 def test_the_queue_sleeps_longer_than_gradios_own_millisecond(serve_page):
     page = serve_page()
-    gradio_application = page.application.routes[-1].app
-    assert gradio_application.get_blocks()._queue.sleep_when_free == 0.05
+    in_languages = page.application.state.pages.pages.values()
+    queues = [application.routes[-1].app.get_blocks()._queue for application in in_languages]
+    assert [queue.sleep_when_free for queue in queues] == [0.05] * len(LANGUAGES)
 
 
 def test_what_shows_others_the_work_of_the_user_is_closed(serve_page):
@@ -78,3 +80,14 @@ def test_scripts_of_the_page_are_modules_that_the_browser_checks_for_changes(ser
     again = client.get(f"/loom/{script.name}", headers={"if-none-match": answer.headers["etag"]})
     assert (answer.content, again.status_code) == (script.read_bytes(), 304)
     assert client.get("/loom/%2e%2e/server.py").status_code == 404
+
+
+def test_the_page_speaks_the_language_of_its_browser_or_the_one_chosen_on_it(serve_page):
+    client = serve_page().client
+
+    def language_of(**headers: str) -> str:
+        return re.search(r"documentElement\.lang = \W*(\w+)", client.get("/", headers=headers).text)[1]
+
+    assert language_of() == "en"
+    assert language_of(**{"accept-language": "ja,en;q=0.5"}) == "ja"
+    assert language_of(**{"accept-language": "ja,en;q=0.5", "cookie": "loom-language=en"}) == "en"

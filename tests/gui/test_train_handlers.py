@@ -8,6 +8,7 @@ from backend.config.configuration import all_options
 from backend.runs.folder import list_runs
 from gui.form import Draft, form_of
 from gui.tabs.train import TrainHandlers
+from gui.texts import texts_of
 from tests.commands.tiny_project import TRANSFORMER, make_project
 
 DEFAULTS = dict(zip(all_options(), form_of({}), strict=True))
@@ -15,7 +16,7 @@ DEFAULTS = dict(zip(all_options(), form_of({}), strict=True))
 
 @pytest.fixture
 def handlers(tmp_path):
-    return TrainHandlers(tmp_path / "workspace")
+    return TrainHandlers(tmp_path / "workspace", texts_of("en"))
 
 
 def raw(**changes) -> list:

@@ -7,9 +7,10 @@ from pathlib import Path
 from types import ModuleType
 
 import app
+from gui.texts import Texts
 
 
-def build_page(workspace: Path):
+def build_page(workspace: Path, texts: Texts):
     import gradio as gr
 
     with gr.Blocks(title="Tiny") as page:
