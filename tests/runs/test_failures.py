@@ -227,6 +227,29 @@ def test_what_is_not_known_shows_the_end_of_its_traceback(tmp_path):
     assert failure.changes == {}
 
 
+@pytest.mark.parametrize(
+    ("program", "cause"),
+    [
+        ("open('absent')", "missing_file"),
+        ("import pickle; pickle.loads(b'x')", "damaged_file"),
+        ("print('warning: No space left on device'); raise KeyError(1)", "unknown"),
+    ],
+)
+def test_what_a_library_raises_is_named_and_what_a_run_survived_is_not(tmp_path, program, cause):
+    run = make_run(tmp_path, program)
+    run_job(run, patience=SHORT)
+    assert find_failure(run).id == cause
+
+
+@posix_only
+def test_a_kill_is_not_taken_for_what_the_log_warned_of_before(tmp_path):
+    run = make_run(
+        tmp_path, "import os; print('OSError: No space left on device', flush=True); os.kill(os.getpid(), 9)"
+    )
+    run_job(run, patience=SHORT)
+    assert find_failure(run).id in ("killed", "killed_for_memory")
+
+
 def test_a_run_that_did_not_fail_has_no_failure(tmp_path):
     run = make_run(tmp_path, ENDS)
     assert find_failure(run) is None
