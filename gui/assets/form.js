@@ -2,7 +2,7 @@
 
 import { startDerivedNumbers } from "./derived_numbers.js";
 import { setAttribute } from "./dom.js";
-import { formValues, readForm } from "./form_values.js";
+import { readFirst } from "./form_values.js";
 import { startMarks } from "./form_marks.js";
 import { startNeeds } from "./form_needs.js";
 import { markProblems } from "./form_problems.js";
@@ -34,7 +34,7 @@ function follow() {
   restoreOptionLevel();
   dressLists();
   dressPaths();
-  if (!formValues()) readForm();
+  readFirst();
   tellMessages();
   markProblems(navigationButtons());
 }
@@ -66,6 +66,7 @@ function openSection(key) {
   for (const button of navigationButtons()) {
     button.setAttribute("aria-current", String(button.dataset.section === key));
   }
+  document.dispatchEvent(new CustomEvent("loom-section"));
 }
 
 function onClick(event) {

@@ -19,13 +19,13 @@ from gui.tabs.train_start import StartHandlers
 from gui.texts import Texts
 
 PRESET_LOADED = "() => { document.dispatchEvent(new CustomEvent('loom-preset')); return []; }"
-TELL_FORM = "(...values) => { document.dispatchEvent(new CustomEvent('loom-form', { detail: values })); return []; }"
+FORM_CHANGED = "() => { document.dispatchEvent(new CustomEvent('loom-form')); return []; }"
 WRITE_FORM = """(...values) => {
   const form = { values };
   document.dispatchEvent(new CustomEvent("loom-form-write", { detail: form }));
   return form.values;
 }"""
-"""How the page's scripts read the form and write into it, without the server: gui/assets/form_values.js."""
+"""How the page's scripts are told of changes and write into the form, without the server: gui/assets/form_values.js."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
         trigger_mode="always_last",
         **EVENT_OPTIONS,
     )
-    gr.on([field.change for field in fields], None, inputs=fields, js=TELL_FORM, **EVENT_OPTIONS)
-    read = gr.Button("Read", elem_id="read-form")
-    read.click(None, inputs=fields, js=TELL_FORM, **EVENT_OPTIONS)
+    gr.on([field.change for field in fields], None, js=FORM_CHANGED, **EVENT_OPTIONS)
     write = gr.Button("Write", elem_id="write-form")  # clicked by script; never shown
     write.click(None, inputs=fields, outputs=fields, js=WRITE_FORM, **EVENT_OPTIONS)
     refresh.click(plans.show, inputs=fields, outputs=side.shown, **EVENT_OPTIONS)
