@@ -1,5 +1,6 @@
 // What differs from the loaded preset, from the defaults if none is: a dot at the field and its section, and a way back.
 
+import { ask } from "./ask.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { facts, formValues, setFields, subscribeToForm } from "./form_values.js";
 import { fill, texts } from "./texts.js";
@@ -13,9 +14,7 @@ export function startMarks() {
 }
 
 async function read() {
-  const answer = await fetch("form/preset");
-  if (!answer.ok) throw new Error(`form/preset: ${answer.status}`);
-  preset = await answer.json();
+  preset = (await ask("form/preset")) ?? preset;
   if (formValues()) mark(formValues());
 }
 
