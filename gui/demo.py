@@ -1,19 +1,13 @@
-"""What the page knows of the demo: whether the form needs its files, and what the plan says while they are missing."""
+"""What the page knows of the demo: whether the form needs its files while they are not made yet."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from backend.config.configuration import Configuration
-from backend.errors import Problem
 from backend.runs.demo_folder import DemoFolder
 
 DEMO_PRESET = "demo"
-DEMO_NOT_MADE = Problem(
-    "the demo's models and dataset are not there yet",
-    hint="they are made before the training starts; until then the numbers are those of the full-size model",
-    severity="warning",
-)
 
 
 def demo_is_missing(configuration: Configuration, *, workspace: Path) -> bool:

@@ -1,86 +1,134 @@
-"""The plan beside the form, as HTML: what is wrong, what will be trained, how long, what Start will use."""
+"""The plan beside the form, as HTML: what is wrong, what will be trained, how long, with how much memory."""
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
 
-from backend.config.command_line import format_arguments
 from backend.config.configuration import Configuration
-from backend.errors import Problem
+from backend.dataset.count import BucketCount, DatasetCount
 from backend.plan.plan import Plan
-from backend.runs.training_job import launch_arguments
+from backend.runs.experience import Experience
+from gui.memory_view import format_memory
+from gui.plan_plots import format_plots
+from gui.problem_notes import format_problems
+from gui.texts import Texts
+from gui.units import format_bytes, format_duration, format_seconds
 
 
-def format_plan(plan: Plan) -> str:
-    """The plan's problems and numbers."""
-    rows = []
-    if plan.decisions:  # with an invalid pattern nothing is decided
-        rows += [
-            ("Modules", f"{len(plan.trained):,} of {len(plan.decisions):,}"),
-            ("Trainable parameters", f"{plan.trainable_parameters:,}"),
-            ("LoRA file", format_bytes(plan.file_bytes)),
-        ]
-    rows.append(("Scale (alpha / rank)", "of each module" if plan.scale is None else f"{plan.scale:.4g}"))
-    if count := plan.dataset:
-        rows += [
-            ("Dataset", f"{count.images:,} photos · {count.windows:,} windows of clips"),
-            ("Batches per epoch", f"{count.batches:,}"),
-        ]
-        if count.missing:
-            rows.append(("Still to be cached", f"{count.missing:,} (Start does it first)"))
-    if plan.steps:
-        rows.append(("Steps", f"<b>{plan.steps.total_steps:,}</b> · {plan.steps.epochs:,} epochs"))
-    table = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
-    return f"{format_problems(plan.problems)}<dl class='loom-plan'>{table}</dl>"
+@dataclass(frozen=True)
+class Surroundings:
+    """What the plan is held against. disk_free: bytes in the folder of the files. gpu: name and bytes, None without."""
+
+    experience: Experience = field(default_factory=Experience)
+    disk_free: int | None = None
+    gpu: tuple[str, int] | None = None
+    folder: str = ""
+
+    @property
+    def device(self) -> tuple[str, int] | None:
+        """Name and bytes of the device that a training runs on, as far as anything tells."""
+        if self.gpu:
+            return self.gpu
+        known = self.experience
+        return (known.device, known.total_bytes) if known.total_bytes else None
 
 
-def format_problems(problems: Iterable[Problem]) -> str:
-    """Each problem as a note, the errors first, with a link to its field."""
-    ordered = sorted(problems, key=lambda problem: problem.severity != "error")
-    return "".join(_note(problem) for problem in ordered)
+Row = tuple[str, str]
 
 
-def format_bytes(count: float) -> str:
-    """Bytes in the largest unit that leaves at least 1: 78.8 MiB."""
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:,.0f} B" if unit == "B" else f"{count:,.1f} {unit}"
-        count /= 1024
-    return f"{count:,.1f} GiB"
-
-
-def format_commands(configuration: Configuration, *, workspace: Path) -> str:
-    """The command that Start runs, and the one that does all of Start by hand, quoted for this system's shell."""
-    config_file = workspace / "runs" / f"<time>_{configuration.saving.output_name}" / "config.toml"
-    started = [Path(sys.executable).name, *launch_arguments(config_file, configuration)]
-    by_hand = ["python", "-m", "backend", "train", "--workspace", str(workspace)]
-    by_hand += format_arguments(configuration.values())
-    return f"# what Start runs\n{_quote(started)}\n\n# the same by hand\n{_quote(by_hand)}\n"
-
-
-def _note(problem: Problem) -> str:
-    label = "Error" if problem.severity == "error" else "Warning"
-    sign = "✕" if problem.severity == "error" else "▲"
-    hint = f" <span class='loom-hint'>{escape(_sentence(problem.hint))}.</span>" if problem.hint else ""
-    link = ""
-    if problem.option:
-        link = f" <a href='#{escape(problem.option)}' data-option='{escape(problem.option)}'>Show</a>"
+def format_plan(plan: Plan, configuration: Configuration, around: Surroundings, texts: Texts) -> str:
+    """The plan's problems, numbers, forecast and plots."""
+    rows = [*_network_rows(plan, configuration, texts), *_dataset_rows(plan.dataset, texts)]
+    rows += [*_step_rows(plan, configuration, texts), *_time_rows(plan, around.experience, texts)]
+    rows += _saving_rows(plan, around.disk_free, texts)
+    table = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in rows)
     return (
-        f"<div class='loom-note loom-{problem.severity}'><span role='img' aria-label='{label}'>{sign}</span> "
-        f"{escape(_sentence(problem.message))}.{hint}{link}</div>"
+        f"{format_problems(plan.problems, texts)}<dl class='loom-plan'>{table}</dl>"
+        f"{_bucket_table(plan.dataset.buckets, texts) if plan.dataset else ''}"
+        f"{format_memory(plan, configuration, around.experience, around.device, texts)}"
+        f"{format_plots(plan, texts)}"
     )
 
 
-def _sentence(text: str) -> str:
-    """The text with a capital, unless it begins with a name that has to stay as it is."""
-    first_word = text.split(" ", 1)[0]
-    return text[:1].upper() + text[1:] if first_word.isalpha() else text
+def _network_rows(plan: Plan, configuration: Configuration, texts: Texts) -> Iterable[Row]:
+    if plan.decisions:  # with an invalid pattern nothing is decided
+        counts = texts("plan.values.of", part=f"{len(plan.trained):,}", whole=f"{len(plan.decisions):,}")
+        yield texts("plan.rows.modules"), counts
+        yield texts("plan.rows.parameters"), f"{plan.trainable_parameters:,}"
+        label = texts("plan.rows.file", precision=configuration.saving.save_precision)
+        yield label, format_bytes(plan.file_bytes)
+    yield texts("plan.rows.scale"), texts("plan.several") if plan.scale is None else f"{plan.scale:.4g}"
 
 
-def _quote(arguments: list[str]) -> str:
-    return subprocess.list2cmdline(arguments) if sys.platform == "win32" else shlex.join(arguments)
+def _dataset_rows(count: DatasetCount | None, texts: Texts) -> Iterable[Row]:
+    if count is None:
+        return
+    parts = [
+        texts.count(f"plan.items.{kind}", number)
+        for kind, number in (("photos", count.images), ("windows", count.windows))
+        if number
+    ]
+    yield texts("plan.rows.items"), " · ".join(parts) or "0"
+    yield texts("plan.rows.repeated"), f"{count.items_with_repeats:,}"
+    yield texts("plan.rows.buckets"), f"{len(count.buckets):,}"
+    yield texts("plan.rows.batches"), f"{count.batches:,}"
+    if count.missing:
+        yield texts("plan.rows.missing"), texts("plan.values.missing", count=f"{count.missing:,}")
+
+
+def _step_rows(plan: Plan, configuration: Configuration, texts: Texts) -> Iterable[Row]:
+    steps, processes = plan.steps, configuration.machines.num_processes
+    if steps is None:
+        return
+    together = f"{steps.micro_batches_per_step:,}"
+    if processes > 1:
+        together = texts("plan.values.processes", count=together, processes=f"{processes:,}")
+    yield texts("plan.rows.batches_per_step"), together
+    yield texts("plan.rows.steps_per_epoch"), f"{steps.steps_per_epoch:,}"
+    total = f"<b>{steps.total_steps:,}</b>"
+    yield texts("plan.rows.steps"), texts("plan.values.epochs", steps=total, epochs=f"{steps.epochs:,}")
+
+
+def _time_rows(plan: Plan, experience: Experience, texts: Texts) -> Iterable[Row]:
+    if plan.steps is None:
+        return
+    each = experience.seconds_per_operation
+    if each is None or not plan.operations:
+        yield texts("plan.rows.time"), f"<span class='loom-muted'>{escape(texts('plan.values.time_unknown'))}</span>"
+        return
+    seconds = each * plan.operations
+    yield texts("plan.rows.time_per_step"), texts("plan.values.about", value=f"{format_seconds(seconds)} s")
+    total = format_duration(seconds * plan.steps.total_steps)
+    yield texts("plan.rows.time"), texts("plan.values.about", value=total)
+
+
+def _saving_rows(plan: Plan, free: int | None, texts: Texts) -> Iterable[Row]:
+    if plan.saved is None:
+        return
+    yield texts("plan.rows.files"), f"{plan.saved.files:,}"
+    if plan.saved.states:
+        yield texts("plan.rows.states"), f"{plan.saved.states:,} × {format_bytes(plan.state_bytes)}"
+    if plan.samplings:
+        yield texts("plan.rows.samples"), f"{plan.samplings:,}"
+    needed = format_bytes(plan.disk_bytes)
+    told = needed if free is None else texts("plan.values.free", needed=needed, free=format_bytes(free))
+    yield texts("plan.rows.disk"), told
+
+
+def _bucket_table(buckets: Iterable[BucketCount], texts: Texts) -> str:
+    """The buckets, folded away."""
+    rows = "".join(
+        f"<tr><td>{bucket.width} × {bucket.height}</td><td>{bucket.frames or escape(texts('plan.buckets.photo'))}</td>"
+        f"<td>{bucket.items:,} × {bucket.repeats:,}</td><td>{bucket.batches:,}</td></tr>"
+        for bucket in buckets
+    )
+    heads = "".join(
+        f"<th scope='col'>{escape(texts(f'plan.buckets.{name}'))}</th>"
+        for name in ("size", "frames", "items", "batches")
+    )
+    return (
+        f"<details class='loom-buckets'><summary>{escape(texts('plan.buckets.caption'))}</summary>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></details>"
+    )

@@ -19,6 +19,7 @@ HEAD = f"""
 <link rel="stylesheet" href="{ASSETS_PATH}/header.css">
 <link rel="stylesheet" href="{ASSETS_PATH}/monitor.css">
 <link rel="stylesheet" href="{ASSETS_PATH}/train.css">
+<link rel="stylesheet" href="{ASSETS_PATH}/plan.css">
 <link rel="stylesheet" href="{ASSETS_PATH}/module_map.css">
 <script type="module" src="{ASSETS_PATH}/loom.js"></script>
 """

@@ -14,7 +14,6 @@ from backend.commands.outputs import (
     add_outputs,
     chosen_tracker_settings,
     make_log_folder,
-    sample_plan,
     sampler_of_run,
 )
 from backend.commands.processes import (
@@ -31,6 +30,7 @@ from backend.commands.training_data import load_data
 from backend.config.configuration import Configuration
 from backend.errors import StoppedByUser
 from backend.plan.modules import check_in_channels
+from backend.plan.saving import SamplePlan
 from backend.runs.folder import RunFolder
 from backend.runs.status import Reporter
 from backend.training.loss import LossSettings
@@ -108,7 +108,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
         reporter=reporter,
         exchange=partial(average_gradients, network.parameters()) if sharding else None,
         sampler=sampler,
-        sample_plan=sample_plan(configuration),
+        sample_plan=SamplePlan.of(configuration.sampling),
     )
     resume(configuration, trainer)
     if log_folder is not None:

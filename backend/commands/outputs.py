@@ -20,10 +20,11 @@ from backend.config.configuration import Configuration
 from backend.config.sample_prompts import read_prompts
 from backend.errors import OptionError
 from backend.networks.metadata import build_metadata
+from backend.plan.saving import NO_SAMPLES, SamplePlan, SavePlan
 from backend.runs.folder import RunFolder
-from backend.training.checkpoints import SAVE_DTYPES, SavePlan, Saver
+from backend.training.checkpoints import SAVE_DTYPES, Saver
 from backend.training.optimizers import optimizer_name
-from backend.training.sampler import NO_SAMPLES, SamplePlan, Sampler, shares_of_prompts
+from backend.training.sampler import Sampler, shares_of_prompts
 from backend.training.trackers import (
     Trackers,
     TrackerSettings,
@@ -57,7 +58,7 @@ def add_outputs(
         folder=Path(configuration.saving.output_dir or run.checkpoints),
         name=configuration.saving.output_name,
         dtype=SAVE_DTYPES[configuration.saving.save_precision],
-        plan=save_plan(configuration),
+        plan=SavePlan.of(configuration.saving),
         tensors=trainer.weights_to_save,
         metadata=metadata_of(configuration, data, trainer.optimizer),
         write_state=trainer.save_state,
@@ -73,7 +74,7 @@ def sampler_of_run(
     all_take_part: every process computes every sample, since each has a part of the weights; the first writes.
     """
     file = configuration.sampling.sample_prompts
-    if file is None or sample_plan(configuration) == NO_SAMPLES:
+    if file is None or SamplePlan.of(configuration.sampling) == NO_SAMPLES:
         return None
     prompts = read_prompts(Path(file))
     if all_take_part:
@@ -103,13 +104,6 @@ def _samples_folder(configuration: Configuration, run: RunFolder) -> Path:
     return run.samples if output in (None, str(run.checkpoints)) else Path(output) / "sample"
 
 
-def sample_plan(configuration: Configuration) -> SamplePlan:
-    options = configuration.sampling
-    if options.sample_prompts is None:
-        return NO_SAMPLES
-    return SamplePlan(options.sample_at_first, options.sample_every_n_steps, options.sample_every_n_epochs)
-
-
 def uploader_of(configuration: Configuration) -> Uploader | None:
     options = configuration.huggingface
     if options.huggingface_repo_id is None:
@@ -123,10 +117,6 @@ def uploader_of(configuration: Configuration) -> Uploader | None:
     return Uploader(
         repository, tell=tqdm.write, in_background=options.async_upload, states=options.save_state_to_huggingface
     )
-
-
-def save_plan(configuration: Configuration) -> SavePlan:
-    return SavePlan(**{name: getattr(configuration.saving, name) for name in SavePlan.__dataclass_fields__})
 
 
 def chosen_tracker_settings(configuration: Configuration) -> TrackerSettings:

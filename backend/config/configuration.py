@@ -97,7 +97,8 @@ def check_values(values: Mapping[str, Any], *, places: Mapping[str, str] | None 
     groups, problems = _build_groups(expanded)
     if problems:
         raise OptionError.of(problems)
-    return {name: getattr(groups[group_of_option()[name]], name) for name in expanded.values}
+    known = [name for name in expanded.values if name in group_of_option()]  # others may stand there without effect
+    return {name: getattr(groups[group_of_option()[name]], name) for name in known}
 
 
 @dataclass(frozen=True)

@@ -56,10 +56,47 @@ def read_preset(preset: Preset, *, workspace: Path) -> dict[str, Any]:
     return {**defaults, **check_values(values, places=dict.fromkeys(values, preset.path.name))}
 
 
-def read_title(preset: Preset) -> tuple[str, str]:
-    """The title and the description in the file's table [preset]; the name and "" where there are none."""
+def read_title(preset: Preset, *, language: str = "en") -> tuple[str, str]:
+    """The title and the description in the file's table [preset]; the name and "" where there are none.
+
+    A shipped preset has them in each language of the page: `title`, and `title_ja` beside it.
+    """
     about = _table(read_toml(preset.path).get(PRESET_TABLE))
-    return str(about.get("title", preset.name)), str(about.get("description", ""))
+
+    def text(key: str, otherwise: str) -> str:
+        return str(about.get(f"{key}_{language}", about.get(key, otherwise)))
+
+    return text("title", preset.name), text("description", "")
+
+
+def rename_preset(old: str, new: str, *, workspace: Path) -> Preset:
+    """Give a preset of the user's own another name. Raises OptionError for a name that cannot be, or is taken."""
+    preset = _own(old, workspace=workspace)
+    name = _checked_name(new, workspace=workspace)
+    if any(other.name.casefold() == name.casefold() for other in list_presets(workspace) if other != preset):
+        raise OptionError(f"there is a preset {name} already", hint="choose another name")
+    path = preset.path.with_name(f"{name}.toml")
+    preset.path.rename(path)
+    return Preset(name, path, False)
+
+
+def delete_preset(name: str, *, workspace: Path) -> None:
+    """Put a preset of the user's own aside; `restore_preset` brings it back until the next one of its name goes."""
+    preset = _own(name, workspace=workspace)
+    aside = _deleted(name, workspace)
+    aside.parent.mkdir(exist_ok=True)
+    preset.path.replace(aside)
+
+
+def restore_preset(name: str, *, workspace: Path) -> Preset:
+    """Bring back a preset that was deleted. Raises OptionError if it is not there, or its name is taken by now."""
+    if not _deleted(name, workspace).is_file():
+        raise OptionError(f"there is no deleted preset {name!r}", hint="it was brought back already")
+    if any(preset.name == name for preset in list_presets(workspace)):
+        raise OptionError(f"there is a preset {name} again", hint="rename it first")
+    path = workspace / "presets" / f"{name}.toml"
+    _deleted(name, workspace).replace(path)
+    return Preset(name, path, False)
 
 
 def save_preset(name: str, values: Mapping[str, Any], *, workspace: Path) -> Preset:
@@ -68,16 +105,36 @@ def save_preset(name: str, values: Mapping[str, Any], *, workspace: Path) -> Pre
     TOML has no word for "no value", so options without one are listed by name: loading the preset clears them.
     Raises OptionError for a name that cannot be a file name on every system, or that a shipped preset has.
     """
-    name = name.strip()
-    if not is_file_name(name):
-        raise OptionError(f"a preset cannot be called {name!r}", hint="wanted a file name that every system takes")
-    if any(preset.shipped and preset.name.casefold() == name.casefold() for preset in list_presets(workspace)):
-        raise OptionError(f"{name} is a shipped preset", hint="choose another name")
+    name = _checked_name(name, workspace=workspace)
     path = workspace / "presets" / f"{name}.toml"
     unset = [name for name in values if values[name] is None or _is_left_out(name, values[name])]
     about = tomlkit.dumps({PRESET_TABLE: {UNSET_KEY: unset}}) + "\n" if unset else ""
     write_text(path, about + format_toml(values))
     return Preset(name, path, False)
+
+
+def _checked_name(name: str, *, workspace: Path) -> str:
+    """The name without blanks around it, if a preset of the user's own can have it."""
+    name = name.strip()
+    if not is_file_name(name):
+        raise OptionError(f"a preset cannot be called {name!r}", hint="wanted a file name that every system takes")
+    if any(preset.shipped and preset.name.casefold() == name.casefold() for preset in list_presets(workspace)):
+        raise OptionError(f"{name} is a shipped preset", hint="choose another name")
+    return name
+
+
+def _own(name: str, *, workspace: Path) -> Preset:
+    preset = find_preset(name, workspace=workspace)
+    if preset.shipped:
+        raise OptionError(f"{name} is a shipped preset", hint="save it under another name to change it")
+    return preset
+
+
+def _deleted(name: str, workspace: Path) -> Path:
+    """Where a deleted preset waits. Raises OptionError for what is no name of a file."""
+    if not is_file_name(name):
+        raise OptionError(f"there is no deleted preset {name!r}", hint="choose one from the list")
+    return workspace / "presets" / "deleted" / f"{name}.toml"
 
 
 def _is_left_out(name: str, value: Any) -> bool:

@@ -13,6 +13,29 @@ from backend.errors import Problem
 
 
 @dataclass(frozen=True)
+class BucketCount:
+    """Items of one shape. width, height: in pixels. frames: None for photos. items: without repeats."""
+
+    width: int
+    height: int
+    frames: int | None
+    items: int
+    repeats: int
+    batches: int
+    batch_size: int
+
+    @property
+    def latent_size(self) -> tuple[int, int, int]:
+        """Frames, height and width of an item's latents."""
+        return ((self.frames or 1) - 1) // 4 + 1, self.height // 8, self.width // 8
+
+    @property
+    def largest_batch(self) -> int:
+        """Items of the largest batch, which may be smaller than wanted."""
+        return min(self.batch_size, self.items * self.repeats)
+
+
+@dataclass(frozen=True)
 class DatasetCount:
     """What a dataset gives for one epoch. missing: photos and windows whose caches are not there or not usable."""
 
@@ -21,6 +44,7 @@ class DatasetCount:
     items_with_repeats: int
     batches: int
     missing: int
+    buckets: tuple[BucketCount, ...] = ()
 
 
 def count_dataset(path: Path) -> tuple[DatasetCount, tuple[Problem, ...]]:
@@ -44,8 +68,16 @@ def _count(path: Path, _changed: int, _stamps: tuple[int, ...]) -> tuple[Dataset
         items_with_repeats=sum(len(group.items) * group.num_repeats for group in groups),
         batches=count_batches(groups),
         missing=sum(each.missing_count for each in training),
+        buckets=tuple(_bucket(group) for group in groups),
     )
     return count, (*file.warnings, *(problem for each in training for problem in each.problems))
+
+
+def _bucket(group: BucketGroup) -> BucketCount:
+    width, height = group.bucket
+    return BucketCount(
+        width, height, group.frame_count, len(group.items), group.num_repeats, group.batch_count, group.batch_size
+    )
 
 
 def _stamp(dataset: Dataset) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from backend.config.doubts import find_doubts
 from backend.config.network_args import parse_assignments
 from backend.config.sample_prompts import check_images, read_prompts
 from backend.config.schema import ModelOptions
-from backend.dataset.count import DatasetCount, count_dataset
+from backend.dataset.count import BucketCount, DatasetCount, count_dataset
 from backend.errors import DatasetError, InputError, ModelFileError, OptionError, Problem
 from backend.plan.block_swap import swapped_blocks
 from backend.plan.encoder_files import encoder_problems
 from backend.plan.learning_rates import ScheduleSettings, list_rates, schedule_problems
+from backend.plan.memory import MemoryForecast, forecast_memory, optimizer_bytes
 from backend.plan.modules import (
     LinearModule,
     TransformerShape,
@@ -25,13 +26,16 @@ from backend.plan.modules import (
     check_in_channels,
     shape_from_header,
 )
-from backend.plan.network import plan_network
+from backend.plan.network import NetworkPlan, plan_network
+from backend.plan.noise_levels import noise_shares
 from backend.plan.output_files import continues_there, existing_outputs
 from backend.plan.resume import read_state_record
+from backend.plan.saving import SamplePlan, SavedCount, SavePlan, count_samplings, count_saved
 from backend.plan.selection import Decision, ModuleState, lora_name
 from backend.plan.sharding import read_sharding
 from backend.plan.steps import StepCount, count_steps
 from backend.plan.weights_header import read_header, size_of_file
+from backend.plan.work import largest_tokens, step_operations
 
 PYTORCH_FILE = Problem(
     "the size of the transformer is read when the training starts",
@@ -49,7 +53,10 @@ class Plan:
 
     rank, scale: None where they differ between modules, or only the start weights tell. file_bytes: of the tensors.
     learning_rates: steps, from 1, with the rate of each; at most 200 of them, evenly spread. Empty where there are no
-    steps yet, and for a schedule of a class of its own, which only torch can tell.
+    steps yet, and for a schedule of a class of its own, which only torch can tell. up_learning_rates: the same of the
+    up matrices, with LoRA+. noise_shares: how large a part of the noise levels lies in each fiftieth of 0 to 1.
+    memory: None without a dataset or a network that can be made. operations: of one step of one process.
+    state_bytes: of a state folder.
     """
 
     shape: TransformerShape
@@ -61,6 +68,13 @@ class Plan:
     dataset: DatasetCount | None
     steps: StepCount | None
     learning_rates: tuple[tuple[int, float], ...]
+    up_learning_rates: tuple[tuple[int, float], ...]
+    noise_shares: tuple[float, ...]
+    memory: MemoryForecast | None
+    operations: float
+    saved: SavedCount | None
+    samplings: int
+    state_bytes: int
     problems: tuple[Problem, ...]
 
     @property
@@ -72,6 +86,13 @@ class Plan:
         """The problems that keep a training from starting."""
         return [problem for problem in self.problems if problem.severity == "error"]
 
+    @property
+    def disk_bytes(self) -> int:
+        """What lies on the disk when most of it is there, without samples."""
+        if self.saved is None:
+            return 0
+        return self.saved.most_files * self.file_bytes + self.saved.most_states * self.state_bytes
+
     def record(self) -> dict[str, Any]:
         """The plan as JSON tells it."""
         return {
@@ -80,9 +101,13 @@ class Plan:
             "rank": self.rank,
             "scale": self.scale,
             "file_bytes": self.file_bytes,
-            "dataset": vars(self.dataset) if self.dataset else None,
+            "dataset": asdict(self.dataset) if self.dataset else None,
             "steps": vars(self.steps) if self.steps else None,
             "learning_rates": [list(point) for point in self.learning_rates],
+            "memory": asdict(self.memory) | {"total": self.memory.total} if self.memory else None,
+            "saved": asdict(self.saved) if self.saved else None,
+            "samplings": self.samplings,
+            "disk_bytes": self.disk_bytes,
             "problems": [vars(problem) for problem in self.problems],
         }
 
@@ -108,6 +133,8 @@ def make_plan(configuration: Configuration) -> Plan:
         problems += schedule_problems(
             schedule_settings(configuration), total_steps=steps.total_steps if steps else None
         )
+    buckets = count.buckets if count else ()
+    rates, up_rates = _learning_rates(configuration, steps)
     return Plan(
         shape=shape,
         decisions=network.decisions,
@@ -117,7 +144,21 @@ def make_plan(configuration: Configuration) -> Plan:
         file_bytes=network.numbers_in_file * BYTES_PER_NUMBER[configuration.saving.save_precision],
         dataset=count,
         steps=steps,
-        learning_rates=_learning_rates(configuration, steps),
+        learning_rates=rates,
+        up_learning_rates=up_rates,
+        noise_shares=tuple(noise_shares(configuration.timesteps, latent_sizes=_latent_sizes(buckets))),
+        memory=_memory(configuration, shape, network, buckets) if buckets else None,
+        operations=step_operations(
+            shape,
+            network.sizes,
+            buckets=buckets,
+            micro_batches=configuration.schedule.gradient_accumulation_steps,
+            checkpointing=configuration.memory.gradient_checkpointing,
+        ),
+        saved=count_saved(SavePlan.of(configuration.saving), steps) if steps else None,
+        samplings=count_samplings(SamplePlan.of(configuration.sampling), steps) if steps else 0,
+        state_bytes=4 * network.trainable_parameters
+        + optimizer_bytes(configuration.optimizer.optimizer_type, network.sizes.values()),
         problems=tuple(problems),
     )
 
@@ -160,14 +201,51 @@ def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> Datas
     return count
 
 
-def _learning_rates(configuration: Configuration, steps: StepCount | None) -> tuple[tuple[int, float], ...]:
+Rates = tuple[tuple[int, float], ...]
+
+
+def _learning_rates(configuration: Configuration, steps: StepCount | None) -> tuple[Rates, Rates]:
+    """The rates of the down matrices, or of all, and those of the up matrices where they have their own."""
     settings = schedule_settings(configuration)
     if steps is None or configuration.schedule.lr_scheduler_type:
-        return ()
+        return (), ()
     if schedule_problems(settings, total_steps=steps.total_steps):
-        return ()
-    rate = configuration.optimizer.learning_rate
-    return tuple(list_rates(settings, learning_rate=rate, total_steps=steps.total_steps, points=RATE_POINTS))
+        return (), ()
+    rate, ratio = configuration.optimizer.learning_rate, configuration.network.loraplus_lr_ratio
+
+    def listed(rate: float) -> Rates:
+        return tuple(list_rates(settings, learning_rate=rate, total_steps=steps.total_steps, points=RATE_POINTS))
+
+    return listed(rate), listed(rate * ratio) if ratio else ()
+
+
+def _latent_sizes(buckets: Sequence[BucketCount]) -> dict[tuple[int, int], float]:
+    """Height and width of the latents with how often they are trained; those of 960 x 544 where nothing is known."""
+    sizes: dict[tuple[int, int], float] = {}
+    for bucket in buckets:
+        _, *size = bucket.latent_size
+        sizes[size[0], size[1]] = sizes.get((size[0], size[1]), 0) + bucket.items * bucket.repeats
+    return sizes or {(68, 120): 1}
+
+
+def _memory(
+    configuration: Configuration, shape: TransformerShape, network: NetworkPlan, buckets: Sequence[BucketCount]
+) -> MemoryForecast | None:
+    """None where nothing can be swapped, or split, as the options ask: that is among the problems."""
+    machines = configuration.machines
+    try:
+        return forecast_memory(
+            configuration.memory,
+            shape=shape,
+            sizes=network.sizes,
+            tokens=largest_tokens(buckets),
+            optimizer=configuration.optimizer.optimizer_type,
+            dit_dtype=configuration.model.dit_dtype,
+            processes=machines.num_processes,
+            split_over=machines.num_processes if machines.accelerate_config_file else 1,
+        )
+    except OptionError:
+        return None
 
 
 def schedule_settings(configuration: Configuration) -> ScheduleSettings:

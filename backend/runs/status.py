@@ -24,6 +24,7 @@ class Status:
     """Where a run stands. Steps are optimizer steps of a training, items of a caching; times are in seconds.
 
     exit_code: what the run's command ends with, told with the outcome where a launcher would make 1 of it.
+    memory: of a training's device, {"kind": "cuda" or "cpu", "device": its name, "total_bytes", "peak_bytes"}.
     """
 
     phase: Phase = "starting"
@@ -40,6 +41,7 @@ class Status:
     exit_code: int | None = None
     files: tuple[str, ...] = ()
     log_folder: str = ""
+    memory: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     process: Mapping[str, float] = field(default_factory=dict)
     started: float = 0.0

@@ -1,4 +1,4 @@
-"""What a training saves: LoRA files and states, when each is due, and which older ones go."""
+"""What a training saves: LoRA files and states under their names, as its plan of saving has it."""
 
 from __future__ import annotations
 
@@ -11,50 +11,10 @@ from torch import Tensor
 
 from backend.networks.files import save_lora
 from backend.plan.output_files import epoch_file, final_file, state_folder, step_file
+from backend.plan.saving import SavePlan
 from backend.training.state import remove_state
 
 SAVE_DTYPES = {"float": torch.float32, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class SavePlan:
-    """When to save and how much to keep; the names are those of the options. None: never, or everything."""
-
-    save_every_n_steps: int | None = None
-    save_every_n_epochs: int | None = None
-    save_last_n_steps: int | None = None
-    save_last_n_epochs: int | None = None
-    save_last_n_steps_state: int | None = None
-    save_last_n_epochs_state: int | None = None
-    save_state: bool = False
-    save_state_on_train_end: bool = False
-
-    def step_is_due(self, step: int) -> bool:
-        return self.save_every_n_steps is not None and step % self.save_every_n_steps == 0
-
-    def epoch_is_due(self, epoch: int, *, last: bool) -> bool:
-        """At the end of the last epoch only the final file is written."""
-        return self.save_every_n_epochs is not None and epoch % self.save_every_n_epochs == 0 and not last
-
-    def old_step(self, step: int, *, state: bool = False) -> int | None:
-        """The step whose checkpoint (or state) goes when that of `step` was saved.
-
-        Checkpoints stay while they are at most save_last_n_steps old: with one every 10 steps and 30 to keep, step 50
-        ends step 10.
-        """
-        kept = self.save_last_n_steps_state if state and self.save_last_n_steps_state else self.save_last_n_steps
-        if not kept or not self.save_every_n_steps:
-            return None
-        old = (step - kept - 1) // self.save_every_n_steps * self.save_every_n_steps
-        return old if old > 0 else None
-
-    def old_epoch(self, epoch: int, *, state: bool = False) -> int | None:
-        """The epoch whose checkpoint (or state) goes when that of `epoch` was saved: the last n files stay."""
-        kept = self.save_last_n_epochs_state if state and self.save_last_n_epochs_state else self.save_last_n_epochs
-        if not kept or not self.save_every_n_epochs:
-            return None
-        old = epoch - self.save_every_n_epochs * kept
-        return old if old > 0 else None
 
 
 @dataclass

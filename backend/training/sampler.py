@@ -29,24 +29,6 @@ class SamplingEnded(Exception):
     """Raised from the outside to end sampling in the middle; samples that are left are not made."""
 
 
-@dataclass(frozen=True)
-class SamplePlan:
-    """When to sample; the names are those of the options without `sample_`. None: never."""
-
-    at_first: bool = False
-    every_n_steps: int | None = None
-    every_n_epochs: int | None = None
-
-    def step_is_due(self, step: int) -> bool:
-        return self.every_n_steps is not None and step % self.every_n_steps == 0
-
-    def epoch_is_due(self, epoch: int) -> bool:
-        return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
-
-
-NO_SAMPLES = SamplePlan()
-
-
 def label_of_step(step: int) -> str:
     """What the names of samples made after a step tell."""
     return f"{step:06d}"

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from backend.errors import StoppedByUser, UserError
 from backend.networks.network import Network
 from backend.plan.resume import StateRecord
+from backend.plan.saving import NO_SAMPLES, SamplePlan
 from backend.plan.steps import StepCount
 from backend.runs.status import Reporter
 from backend.training.batches import TrainingBatch
@@ -30,10 +31,9 @@ from backend.training.flow_matching import micro_batch_generator
 from backend.training.loss import LossSettings, batch_loss
 from backend.training.noise_sampling import NoiseLevels, draw_noise_levels
 from backend.training.optimizers import has_training_mode, optimizer_log_values, set_training_mode
+from backend.training.peak_memory import peak_memory
 from backend.training.sampler import (
-    NO_SAMPLES,
     Sample,
-    SamplePlan,
     Sampler,
     SamplingEnded,
     label_of_epoch,
@@ -284,6 +284,7 @@ class Trainer:
             average_loss=average,
             seconds_per_step=seconds_per_step,
             time_left_s=seconds_per_step * (self.steps.total_steps - self._step),
+            memory=peak_memory(self.accelerator.device),
         )
 
     def _stop(self, epoch: int) -> None:

@@ -5,11 +5,13 @@ import { setAttribute } from "./dom.js";
 import { readFirst } from "./form_values.js";
 import { startMarks } from "./form_marks.js";
 import { startNeeds } from "./form_needs.js";
+import { startHistoryKeys } from "./form_history.js";
 import { markProblems } from "./form_problems.js";
 import { dressLists } from "./list_rows.js";
 import { restoreOptionLevel, revealOption, showOptions } from "./option_level.js";
 import { startOptionSearch } from "./option_search.js";
 import { dressPaths } from "./path_fields.js";
+import { drawPlanPlots } from "./plan_plots.js";
 
 const FIRST_SECTION = "model";
 
@@ -19,6 +21,8 @@ export function startForm() {
   startDerivedNumbers();
   startMarks();
   startNeeds();
+  startHistoryKeys();
+  window.addEventListener("resize", drawPlanPlots);
   new MutationObserver(follow).observe(document.body, { childList: true, subtree: true });
   follow();
 }
@@ -36,6 +40,7 @@ function follow() {
   dressPaths();
   readFirst();
   tellMessages();
+  drawPlanPlots();
   markProblems(navigationButtons());
 }
 

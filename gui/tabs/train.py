@@ -9,11 +9,22 @@ from typing import Any
 
 import gradio as gr
 
+from gui.demo import DEMO_PRESET
 from gui.form import Draft
 from gui.loaded_preset import LoadedPreset
 from gui.tabs.events import EVENT_OPTIONS
-from gui.tabs.train_plan import PlanHandlers, build_plan_side
-from gui.tabs.train_presets import PresetHandlers, build_presets, preset_choices
+from gui.tabs.train_changes import ChangesCard, ChangesHandlers, build_changes
+from gui.tabs.train_history import HistoryButtons, build_history, keep_change, redo, undo
+from gui.tabs.train_import import ImportCard, ImportHandlers, build_import, build_import_button
+from gui.tabs.train_plan import PlanHandlers, PlanSide, Shown, build_plan_side
+from gui.tabs.train_presets import (
+    PresetChoice,
+    PresetHandlers,
+    PresetKeeping,
+    build_preset_choice,
+    build_preset_keeping,
+    preset_choices,
+)
 from gui.tabs.train_sections import build_fields, build_navigation
 from gui.tabs.train_start import StartHandlers
 from gui.texts import Texts
@@ -28,58 +39,49 @@ WRITE_FORM = """(...values) => {
 """How the page's scripts are told of changes and write into the form, without the server: gui/assets/form_values.js."""
 
 
+Fields = list[gr.components.Component]
+
+
 @dataclass(frozen=True)
 class TrainTab:
-    """What is to be done when a page is opened: fill the form, then show the plan, which may take longer."""
+    """What is to be done when a page is opened: fill the form, then show the plan, which may take longer.
+
+    fields: what `show` takes, the form's fields and what is chosen beside the plan.
+    """
 
     fill: Callable[[], list[Any]]
-    filled: list[gr.components.Component]
-    show: Callable[..., tuple[str, str, str]]
-    fields: list[gr.components.Component]
-    shown: list[gr.components.Component]
+    filled: Fields
+    show: Callable[..., Shown]
+    fields: Fields
+    shown: Fields
 
 
 def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
     """Build the tab inside the current gr.Tab. tabs: where Start switches to Monitor."""
-    plans, preset_handlers = PlanHandlers(workspace, texts), PresetHandlers(workspace, texts)
     with gr.Row(elem_id="loom-train"):
         with gr.Column(scale=2, min_width=200, elem_id="loom-side"):
             build_navigation(texts)
-            presets = build_presets(workspace, texts)
         with gr.Column(scale=7, min_width=320, elem_id="loom-sections"):
+            with gr.Column(elem_id="loom-presets", elem_classes="loom-card"):
+                with gr.Row(elem_classes="loom-buttons"):
+                    choice = build_preset_choice(workspace, texts)
+                    import_button = build_import_button(texts)
+                    history = build_history(texts)
+                keeping = build_preset_keeping(texts)
+            importing = build_import(import_button, texts)
+            changes = build_changes(texts)
             fields = build_fields(texts)
         with gr.Column(scale=4, min_width=300, elem_id="loom-plan-side"):
             side = build_plan_side(texts)
-    refresh = gr.Button("Refresh", elem_id="refresh-plan")  # clicked by script when a run ends; never shown
-
-    # change, not input: Gradio reports a text that was pasted with the mouse only as the former
-    gr.on(
-        [field.change for field in fields],
-        plans.edit,
-        inputs=fields,
-        outputs=side.shown,
-        trigger_mode="always_last",
-        **EVENT_OPTIONS,
-    )
-    gr.on([field.change for field in fields], None, js=FORM_CHANGED, **EVENT_OPTIONS)
-    write = gr.Button("Write", elem_id="write-form")  # clicked by script; never shown
-    write.click(None, inputs=fields, outputs=fields, js=WRITE_FORM, **EVENT_OPTIONS)
-    refresh.click(plans.show, inputs=fields, outputs=side.shown, **EVENT_OPTIONS)
-    loaded = presets.load.click(
-        preset_handlers.load, inputs=[presets.chosen, *fields], outputs=[side.message, *fields], **EVENT_OPTIONS
-    )
-    loaded.then(LoadedPreset(workspace).remember, inputs=presets.chosen, **EVENT_OPTIONS).then(
-        None, js=PRESET_LOADED, **EVENT_OPTIONS
-    )
-    saved = presets.save.click(
-        preset_handlers.save,
-        inputs=[presets.name, *fields],
-        outputs=[side.message, presets.chosen, presets.name],
-        **EVENT_OPTIONS,
-    )
-    saved.then(LoadedPreset(workspace).remember, inputs=presets.chosen, **EVENT_OPTIONS).then(
-        None, js=PRESET_LOADED, **EVENT_OPTIONS
-    )
+    plans, changing = PlanHandlers(workspace, texts), ChangesHandlers(texts)
+    _wire_plan(plans, side, fields, texts)
+    _wire_scripts(fields)
+    _wire_history(history, fields)
+    _wire_changes(changing, changes, side, fields)
+    preset_handlers = PresetHandlers(workspace, changing, texts)
+    _wire_preset_choice(preset_handlers, choice, changes, side, fields, workspace)
+    _wire_preset_keeping(preset_handlers, keeping, choice.chosen, side, fields, workspace)
+    _wire_import(ImportHandlers(workspace, changing, texts), importing, changes, side, fields)
     side.start.click(
         StartHandlers(workspace, texts).start,
         inputs=fields,
@@ -90,6 +92,107 @@ def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
 
     def fill() -> list[Any]:
         """The form as it was left, when a page is opened."""
-        return [gr.Dropdown(choices=preset_choices(workspace)), *Draft(workspace).load()]
+        choices = gr.Dropdown(choices=preset_choices(workspace, texts))
+        return [choices, preset_handlers.describe(DEMO_PRESET), *Draft(workspace).load()]
 
-    return TrainTab(fill, [presets.chosen, *fields], plans.show, fields, side.shown)
+    return TrainTab(fill, [choice.chosen, keeping.about, *fields], plans.show, [*side.choices, *fields], side.shown)
+
+
+def _wire_plan(plans: PlanHandlers, side: PlanSide, fields: Fields, texts: Texts) -> None:
+    refresh = gr.Button(texts("plan.refresh"), elem_id="refresh-plan")  # clicked by script when a run ends; never shown
+    inputs = [*side.choices, *fields]
+    # change, not input: Gradio reports a text that was pasted with the mouse only as the former
+    gr.on(
+        [field.change for field in fields],
+        plans.edit,
+        inputs=inputs,
+        outputs=side.shown,
+        trigger_mode="always_last",
+        **EVENT_OPTIONS,
+    )
+    shows = [refresh.click, *(choice.change for choice in side.choices)]
+    gr.on(shows, plans.show, inputs=inputs, outputs=side.shown, **EVENT_OPTIONS)
+    side.download.click(plans.download, inputs=fields, outputs=side.download, **EVENT_OPTIONS)
+
+
+def _wire_scripts(fields: Fields) -> None:
+    gr.on([field.change for field in fields], None, js=FORM_CHANGED, **EVENT_OPTIONS)
+    write = gr.Button("Write", elem_id="write-form")  # clicked by script; never shown
+    write.click(None, inputs=fields, outputs=fields, js=WRITE_FORM, **EVENT_OPTIONS)
+
+
+def _wire_history(buttons: HistoryButtons, fields: Fields) -> None:
+    inputs = [buttons.history, *fields]
+    gr.on(
+        [field.change for field in fields],
+        keep_change,
+        inputs=inputs,
+        outputs=buttons.shown,
+        trigger_mode="always_last",
+        **EVENT_OPTIONS,
+    )
+    for button, move in ((buttons.undo, undo), (buttons.redo, redo)):
+        button.click(move, inputs=inputs, outputs=[*buttons.shown, *fields], **EVENT_OPTIONS)
+
+
+def _wire_changes(changing: ChangesHandlers, changes: ChangesCard, side: PlanSide, fields: Fields) -> None:
+    outputs = [side.message, changes.card, *fields]
+    changes.apply.click(changing.apply, inputs=[changes.pending, *fields], outputs=outputs, **EVENT_OPTIONS)
+    changes.close.click(changing.close, outputs=changes.card, **EVENT_OPTIONS)
+
+
+def _wire_preset_choice(
+    handlers: PresetHandlers,
+    choice: PresetChoice,
+    changes: ChangesCard,
+    side: PlanSide,
+    fields: Fields,
+    workspace: Path,
+) -> None:
+    inputs = [choice.chosen, *fields]
+    loaded = choice.load.click(handlers.load, inputs=inputs, outputs=[side.message, *fields], **EVENT_OPTIONS)
+    _remember(loaded, choice.chosen, workspace)
+    choice.compare.click(handlers.compare, inputs=inputs, outputs=[side.message, *changes.shown], **EVENT_OPTIONS)
+
+
+def _wire_preset_keeping(
+    handlers: PresetHandlers,
+    keeping: PresetKeeping,
+    chosen: gr.Dropdown,
+    side: PlanSide,
+    fields: Fields,
+    workspace: Path,
+) -> None:
+    chosen.change(handlers.describe, inputs=chosen, outputs=keeping.about, **EVENT_OPTIONS)
+    told = [side.message, chosen]
+    saved = keeping.save.click(
+        handlers.save, inputs=[keeping.name, *fields], outputs=[*told, keeping.name], **EVENT_OPTIONS
+    )
+    _remember(saved, chosen, workspace)
+    keeping.rename.click(
+        handlers.rename, inputs=[chosen, keeping.new_name], outputs=[*told, keeping.new_name], **EVENT_OPTIONS
+    )
+    keeping.delete.click(
+        handlers.delete, inputs=chosen, outputs=[*told, keeping.restore, keeping.deleted], **EVENT_OPTIONS
+    )
+    keeping.restore.click(handlers.restore, inputs=keeping.deleted, outputs=[*told, keeping.restore], **EVENT_OPTIONS)
+
+
+def _remember(done: Any, chosen: gr.Dropdown, workspace: Path) -> None:
+    """Let the form mark its differences from the preset that was loaded or saved."""
+    done.then(LoadedPreset(workspace).remember, inputs=chosen, **EVENT_OPTIONS).then(
+        None, js=PRESET_LOADED, **EVENT_OPTIONS
+    )
+
+
+def _wire_import(
+    handlers: ImportHandlers, importing: ImportCard, changes: ChangesCard, side: PlanSide, fields: Fields
+) -> None:
+    outputs = [side.message, *changes.shown]
+    importing.open.click(
+        handlers.toggle, inputs=importing.is_open, outputs=[importing.card, importing.is_open], **EVENT_OPTIONS
+    )
+    importing.read.click(
+        handlers.read, inputs=[importing.text, importing.path, *fields], outputs=outputs, **EVENT_OPTIONS
+    )
+    importing.file.upload(handlers.read_file, inputs=[importing.file, *fields], outputs=outputs, **EVENT_OPTIONS)

@@ -2,45 +2,79 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
+from backend.config.configuration import Configuration, all_options
+from backend.config.shells import SHELLS, Shell
 from backend.config.toml_file import format_toml
-from backend.errors import UserError
-from backend.plan.plan import make_plan
+from backend.errors import Problem, UserError
+from backend.plan.plan import Plan, make_plan
+from backend.runs.experience import experience_of
+from backend.runs.gpu_memory import first_gpu
 from backend.runs.training_job import FILE_OPTIONS
-from gui.demo import DEMO_NOT_MADE, demo_is_missing
+from gui.demo import demo_is_missing
+from gui.disk import free_bytes
 from gui.form import Draft, FieldValue, read_form
-from gui.plan_view import format_commands, format_plan, format_problems
+from gui.memory_view import corrected_bytes
+from gui.plan_view import Surroundings, format_plan
+from gui.problem_notes import format_problems
+from gui.shell_view import USUAL_SHELL, format_commands
 from gui.texts import Texts
+from gui.units import format_bytes
 
-WHAT_START_ADDS = "Start adds what is left open: a seed, absolute paths, and the run's own output and log folder"
+Shown = tuple[str, str, str]
+"""Plan, TOML and command lines."""
 
 
 @dataclass(frozen=True)
 class PlanSide:
-    """The components of the plan side. message: where presets and Start tell what they did."""
+    """The components of the plan side. message: where presets and Start tell what they did.
+
+    choices: what `PlanHandlers` wants before the fields. shown: what it fills.
+    """
 
     shown: list[gr.components.Component]
+    choices: list[gr.components.Component]
     message: gr.HTML
     start: gr.Button
+    download: gr.DownloadButton
 
 
 def build_plan_side(texts: Texts) -> PlanSide:
     """Build the column beside the form."""
     with gr.Column(elem_id="loom-plan", elem_classes="loom-card"):
-        gr.HTML("<h2>Plan</h2>", padding=False)
+        gr.HTML(f"<h2>{escape(texts('plan.title'))}</h2>", padding=False)
         plan = gr.HTML(elem_id="plan", padding=False)
         message = gr.HTML(elem_id="start-message", padding=False)
-        start = gr.Button("Start training", variant="primary", elem_id="start")
+        start = gr.Button(texts("plan.start"), variant="primary", elem_id="start")
     with gr.Tabs(elem_id="loom-texts", elem_classes="loom-card"):
-        with gr.Tab("TOML"):
-            toml = _read_only_text("toml", "The configuration that Start will use")
-        with gr.Tab("Command"):
-            command = _read_only_text("command", "The command lines")
-    return PlanSide([plan, toml, command], message, start)
+        with gr.Tab(texts("plan.toml.tab")):
+            view = gr.Radio(
+                [(texts("plan.toml.all"), "all"), (texts("plan.toml.differing"), "differing")],
+                value="all",
+                label=texts("plan.toml.view"),
+                elem_id="toml-view",
+                elem_classes="loom-choice",
+            )
+            toml = _read_only_text("toml", texts("plan.toml.label"))
+            download = gr.DownloadButton(texts("plan.toml.download"), size="sm", elem_id="toml-download")
+        with gr.Tab(texts("plan.command.tab")):
+            shell = gr.Radio(
+                [(name, key) for key, name in SHELLS.items()],
+                value=USUAL_SHELL,
+                label=texts("plan.command.shell"),
+                elem_id="shell",
+                elem_classes="loom-choice",
+            )
+            command = _read_only_text("command", texts("plan.command.label"))
+    return PlanSide([plan, toml, command], [view, shell], message, start, download)
 
 
 class PlanHandlers:
@@ -51,24 +85,77 @@ class PlanHandlers:
         self.texts = texts
         self.draft = Draft(workspace)
 
-    def edit(self, *raw: FieldValue) -> tuple[str, str, str]:
+    def edit(self, view: str, shell: Shell, *raw: FieldValue) -> Shown:
         """Keep the draft and show what follows from it."""
-        shown = self.show(*raw)
+        shown = self.show(view, shell, *raw)
         self.draft.save(raw)
         return shown
 
-    def show(self, *raw: FieldValue) -> tuple[str, str, str]:
+    def show(self, view: str, shell: Shell, *raw: FieldValue) -> Shown:
         """Plan, TOML and command; mistakes in place of all three while there are any."""
         try:
             configuration = read_form(raw)
-            toml = format_toml(configuration.values(), title=WHAT_START_ADDS)
+            toml = self.toml(configuration, only_differing=view == "differing")
         except UserError as error:
-            waiting = "# as soon as the problems are solved"
-            return format_problems(error.problems), waiting, waiting
+            waiting = self.texts("plan.waiting")
+            return format_problems(error.problems, self.texts), waiting, waiting
         plan = make_plan(configuration)
         if demo_is_missing(configuration, workspace=self.workspace):
-            plan = replace(plan, problems=(DEMO_NOT_MADE, *(p for p in plan.problems if p.option not in FILE_OPTIONS)))
-        return format_plan(plan), toml, format_commands(configuration, workspace=self.workspace)
+            mended = (problem for problem in plan.problems if problem.option not in FILE_OPTIONS)
+            plan = replace(plan, problems=(self._demo_not_made(), *mended))
+        around = self._surroundings(configuration)
+        plan = replace(plan, problems=(*plan.problems, *self.shortages(plan, around)))
+        commands = format_commands(configuration, workspace=self.workspace, shell=shell, texts=self.texts)
+        return format_plan(plan, configuration, around, self.texts), toml, commands
+
+    def toml(self, configuration: Configuration, *, only_differing: bool) -> str:
+        """The TOML that Start will use, or what of it differs from the defaults."""
+        values = configuration.values()
+        if not only_differing:
+            return format_toml(values, title=self.texts("plan.toml.title"))
+        differing = {name: value for name, value in values.items() if value != all_options()[name].default}
+        return format_toml(differing, title=self.texts("plan.toml.title_differing"))
+
+    def download(self, *raw: FieldValue) -> Any:
+        """The complete TOML as a file, named as the LoRA; nothing while there are mistakes."""
+        try:
+            configuration = read_form(raw)
+            text = self.toml(configuration, only_differing=False)
+        except UserError:
+            return gr.skip()
+        folder = Path(tempfile.mkdtemp(prefix="loom-toml-"))
+        path = folder / f"{configuration.saving.output_name}.toml"
+        path.write_text(text, encoding="utf-8", newline="\n")
+        return str(path)
+
+    def shortages(self, plan: Plan, around: Surroundings) -> Sequence[Problem]:
+        """Warnings for what this machine does not have enough of."""
+        problems = []
+        if around.disk_free is not None and plan.disk_bytes > around.disk_free:
+            needed, free = format_bytes(plan.disk_bytes), format_bytes(around.disk_free)
+            text = self.texts("plan.disk.short", needed=needed, free=free, folder=around.folder)
+            problems.append(Problem(text, self.texts("plan.disk.short_hint"), "output_dir", "warning"))
+        needed_bytes = corrected_bytes(plan.memory, around.experience) if plan.memory else 0
+        if around.device and needed_bytes > around.device[1]:
+            device, total = around.device
+            text = self.texts(
+                "plan.memory.too_much", needed=format_bytes(needed_bytes), total=format_bytes(total), device=device
+            )
+            hint = self.texts("plan.memory.too_much_hint")
+            problems.append(Problem(text, hint, "gradient_checkpointing", "warning"))
+        return problems
+
+    def _surroundings(self, configuration: Configuration) -> Surroundings:
+        folder = Path(configuration.saving.output_dir or self.workspace)
+        return Surroundings(
+            experience=experience_of(configuration, workspace=self.workspace),
+            disk_free=free_bytes(folder),
+            gpu=first_gpu(),
+            folder=str(folder),
+        )
+
+    def _demo_not_made(self) -> Problem:
+        return Problem(self.texts("plan.demo_missing"), self.texts("plan.demo_missing_hint"), severity="warning")
 
 
 def _read_only_text(elem_id: str, label: str) -> gr.Textbox:

@@ -17,8 +17,7 @@ from backend.runs.queue import resume_queue
 from backend.runs.training_job import check_training, submit_training
 from gui.demo import demo_is_missing
 from gui.form import FieldValue, read_form
-from gui.plan_view import format_problems
-from gui.tabs.events import told
+from gui.problem_notes import format_problems, told
 from gui.texts import Texts
 
 
@@ -37,7 +36,7 @@ class StartHandlers:
             needs = self._what_must_run_first(configuration)
             run = submit_training(configuration, workspace=self.workspace, needs=needs)
         except UserError as error:
-            return [format_problems(error.problems), gr.skip()]
+            return [format_problems(error.problems, self.texts), gr.skip()]
         finally:
             resume_queue(self.workspace)
         return [told(self._what_start_did(run)), gr.Tabs(selected="monitor")]
@@ -53,5 +52,5 @@ class StartHandlers:
     def _what_start_did(self, run: RunFolder) -> str:
         before = sum(not other.state().is_over for other in list_runs(self.workspace) if other != run)
         if not before:
-            return f"Started {run.name}."
-        return f"Queued {run.name}: it starts by itself after {before} other {'run' if before == 1 else 'runs'}."
+            return self.texts("plan.started", run=run.name)
+        return self.texts.count("plan.queued", before, run=run.name)

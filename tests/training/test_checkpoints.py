@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from backend.networks.files import load_lora
-from backend.training.checkpoints import SAVE_DTYPES, SavePlan, Saver
+from backend.plan.saving import SavePlan
+from backend.training.checkpoints import SAVE_DTYPES, Saver
 
 TENSORS = {
     "lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight": torch.ones(2, 4),

@@ -1,0 +1,290 @@
+"""Settings from elsewhere: TOML, a pasted command, a LoRA file's metadata, a kohya_ss GUI's JSON.
+
+Each gives option values that are checked one by one, and a word on everything that was not understood.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from backend.config.configuration import all_options, check_values
+from backend.config.network_args import parse_network_args
+from backend.config.pasted_command import split_command
+from backend.config.reference_options import OF_OTHER_MODELS
+from backend.config.toml_file import PRESET_TABLE, flatten, parse_toml, read_toml
+from backend.errors import OptionError
+
+Source = Literal["toml", "command", "metadata", "kohya_ss"]
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """A setting that was not taken, as it was written, and why."""
+
+    name: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Imported:
+    """values: of options, checked. passed_over: what was not understood."""
+
+    source: Source
+    values: Mapping[str, Any]
+    passed_over: tuple[PassedOver, ...]
+
+
+def import_text(text: str) -> Imported:
+    """Settings in a pasted text or in the content of a file. Raises OptionError if it is none of the known kinds."""
+    text = text.strip().removeprefix("\ufeff")
+    if not text:
+        raise OptionError("there is nothing to import", hint="paste a TOML or a command, or choose a file")
+    if text.startswith("{"):
+        return _from_kohya_ss(_parse_json(text))
+    if _looks_like_command(text):
+        return _from_command(text)
+    return _from_toml(parse_toml(text))
+
+
+def _looks_like_command(text: str) -> bool:
+    """Whether flags stand in the text where a TOML has names with =."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return not re.match(r"\s*(\[|[\w.\"'-]+\s*=)", lines[0] if lines else "") and bool(
+        re.search(r"(^|[\s'\"])--[A-Za-z]", text)
+    )
+
+
+def _from_toml(tables: Mapping[str, Any]) -> Imported:
+    if any(isinstance(tables.get(key), list) for key in ("datasets",)):
+        raise OptionError(
+            "this is a dataset file: it has [[datasets]]", hint="name it in the field Dataset file (dataset_config)"
+        )
+    return _checked("toml", flatten({name: table for name, table in tables.items() if name != PRESET_TABLE}))
+
+
+# -------------------------------------------------------------------------------------------------- command line
+
+LAUNCHER_OPTIONS = (
+    "mixed_precision", "num_processes", "num_machines", "machine_rank", "main_process_ip", "main_process_port",
+    "gpu_ids", "num_cpu_threads_per_process", "dynamo_backend", "dynamo_mode",
+)  # fmt: skip
+"""What accelerate's launcher is told before the trainer, of which the options have the names."""
+
+LAUNCHER_ALONE = ("multi_gpu", "quiet", "config_file", "dynamo_use_dynamic", "workspace")
+"""What the launcher is told that follows from other options here."""
+
+
+def _from_command(text: str) -> Imported:
+    """The command with the most flags: others, such as cd and activating an environment, are passed over."""
+    commands = split_command(text)
+    words = max(commands, key=lambda command: sum(word.startswith("--") for word in command), default=[])
+    program = _end_of_program(words)
+    values: dict[str, Any] = {}
+    passed: list[PassedOver] = []
+    for name, given in _flags(words[:program]):
+        if name in LAUNCHER_OPTIONS:
+            values[name] = next(iter(given), "")  # the script may stand behind the last of them
+        elif name not in LAUNCHER_ALONE:
+            passed.append(
+                PassedOver(f"--{name}", " ".join(given), "accelerate's launcher is told this, not a training")
+            )
+    for name, given in _flags(words[program:]):
+        if name == "config_file":
+            taken, other = _of_config_file(" ".join(given))
+            values = {**values, **taken}
+            passed += other
+        elif name != "workspace":
+            values[name] = _flag_value(name, given)
+    found = _checked("command", _opposites(values))
+    return replace(found, passed_over=(*passed, *found.passed_over))
+
+
+def _end_of_program(words: list[str]) -> int:
+    """Where the trainer's own flags begin: after the last script, or the last module after -m."""
+    ends = [at + 1 for at, word in enumerate(words) if word.endswith(".py")]
+    ends += [at + 2 for at, word in enumerate(words) if word == "-m"]
+    ends += [at + 1 for at, word in enumerate(words) if at and word == "train" and words[at - 1] == "backend"]
+    return max(ends, default=0)
+
+
+def _flags(words: list[str]) -> list[tuple[str, list[str]]]:
+    """Each flag with what follows it."""
+    flags: list[tuple[str, list[str]]] = []
+    for word in words:
+        if re.match(r"--[A-Za-z]", word):
+            name, equals, value = word[2:].partition("=")
+            flags.append((name.replace("-", "_"), [value] if equals else []))
+        elif flags:
+            flags[-1][1].append(word)
+    return flags
+
+
+def _flag_value(name: str, given: list[str]) -> Any:
+    declared = all_options().get(name)
+    if name == "network_args" or (declared and declared.kind == "list"):
+        return given
+    if not given:
+        return True
+    return " ".join(given)
+
+
+def _opposites(values: Mapping[str, Any]) -> dict[str, Any]:
+    """--no_sdpa as sdpa = false."""
+    positive = {name: name.removeprefix("no_") for name in values if name.startswith("no_")}
+    flags = {name for name, declared in all_options().items() if declared.kind == "flag"}
+    return {
+        positive[name] if (turned := name not in all_options() and positive.get(name) in flags) else name: (
+            False if turned else value
+        )
+        for name, value in values.items()
+    }
+
+
+def _of_config_file(path: str) -> tuple[dict[str, Any], list[PassedOver]]:
+    """The values in the TOML that a command names; if it cannot be read, a word on that."""
+    file = Path(path)
+    try:
+        tables = read_toml(file if file.suffix == ".toml" else file.with_name(f"{file.name}.toml"))
+    except OptionError as error:
+        return {}, [PassedOver("--config_file", path, str(error))]
+    return flatten({name: table for name, table in tables.items() if name != PRESET_TABLE}), []
+
+
+# ------------------------------------------------------------------------------------------------ LoRA's metadata
+
+METADATA_FACTS = frozenset(
+    """
+    session_id training_started_at training_finished_at steps epoch num_train_items num_batches_per_epoch num_epochs
+    base_model_version full_fp16 full_bf16 datasets sd_model_name sd_model_hash new_sd_model_hash vae_name vae_hash
+    new_vae_hash lr_scheduler_type fp8_base_unet
+    """.split()  # noqa: SIM905
+)
+"""What a file tells of its training that is no setting of it."""
+
+METADATA_NAMES = {"optimizer": "optimizer_type"}
+
+
+def import_metadata(metadata: Mapping[str, str], *, place: str) -> Imported:
+    """What a LoRA file tells of its training; keys that are empty or "None" say nothing.
+
+    place: the file, for the message. Raises OptionError where it tells nothing.
+    """
+    told = {key.removeprefix("ss_"): text for key, text in metadata.items() if key.startswith("ss_")}
+    if not told:
+        raise OptionError(f"{place}: tells nothing about its training", hint="it was saved without metadata")
+    values: dict[str, Any] = {}
+    for name, text in told.items():
+        if name in METADATA_FACTS or text in ("None", ""):
+            continue
+        if name == "optimizer":
+            values |= _optimizer(text)
+        elif name == "network_args":
+            values[name] = [f"{key}={value}" for key, value in _parse_json(text).items()]
+        else:
+            values[METADATA_NAMES.get(name, name)] = {"True": True, "False": False}.get(text, text)
+    return _checked("metadata", values)
+
+
+def _optimizer(text: str) -> dict[str, Any]:
+    """torch.optim.adamw.AdamW(weight_decay=0.1,betas=(0.9, 0.99)) as name and arguments."""
+    name, _, arguments = text.partition("(")
+    short = {"torch.optim.adamw.adamw": "adamw", "torch.optim.adamw": "adamw"}.get(name.lower(), name)
+    inside = arguments.removesuffix(")")
+    parts = re.findall(r"\w+=(?:\([^)]*\)|\[[^\]]*\]|[^,])+", inside)
+    found: dict[str, Any] = {"optimizer_type": short}
+    return found | {"optimizer_args": parts} if parts else found
+
+
+# ----------------------------------------------------------------------------------------------- kohya_ss GUI JSON
+
+KOHYA_NAMES = {
+    "optimizer": "optimizer_type",
+    "lr_warmup": "lr_warmup_steps",
+    "lr_scheduler_num_cycles": "lr_scheduler_num_cycles",
+    "LoRA_network_weights": "network_weights",
+    "dataset_config_file": "dataset_config",
+    "dit_path": "dit",
+    "vae_path": "vae",
+    "resume_path": "resume",
+}
+"""Settings of kohya_ss's GUI that have another name there."""
+
+KOHYA_LISTS = ("optimizer_args", "lr_scheduler_args", "network_args", "base_weights")
+
+
+def _from_kohya_ss(record: Mapping[str, Any]) -> Imported:
+    """Empty fields say nothing, nor does 0 where the GUI means "not set"; one line holds a whole list."""
+    values: dict[str, Any] = {}
+    for key, value in record.items():
+        name = KOHYA_NAMES.get(key, key)
+        if value in ("", None, []) or (name in all_options() and _means_unset(name, value)):
+            continue
+        if name in KOHYA_LISTS and isinstance(value, str):
+            value = shlex.split(value)
+        if key == "lr_warmup":
+            value = f"{value}%"
+        values[name] = value
+    return _checked("kohya_ss", values)
+
+
+def _means_unset(name: str, value: Any) -> bool:
+    """A zero where a number is optional and has to be larger."""
+    declared = all_options()[name]
+    return value in (0, "0") and not isinstance(value, bool) and declared.optional
+
+
+# ------------------------------------------------------------------------------------------------------ checking
+
+
+def _checked(source: Source, values: Mapping[str, Any]) -> Imported:
+    """Each value by itself, so that one that is wrong does not keep the others out."""
+    good: dict[str, Any] = {}
+    passed: list[PassedOver] = []
+    for name, value in _with_network_args_apart(values, passed).items():
+        if name in OF_OTHER_MODELS:
+            passed.append(PassedOver(name, _shown(value), "an option of musubi-tuner for other models"))
+            continue
+        try:
+            checked = check_values({name: value})
+        except OptionError as error:
+            passed.append(PassedOver(name, _shown(value), "; ".join(map(str, error.problems))))
+            continue
+        if name not in all_options():  # of musubi-tuner, without effect here
+            passed.append(PassedOver(name, _shown(value), "it would change nothing here"))
+        good |= checked
+    return Imported(source, good, tuple(passed))
+
+
+def _with_network_args_apart(values: Mapping[str, Any], passed: list[PassedOver]) -> dict[str, Any]:
+    """The strings of `network_args` as options of their own; those that cannot be read are passed over."""
+    given = dict(values)
+    strings = given.pop("network_args", None) or []
+    apart: dict[str, Any] = {}
+    for string in [strings] if isinstance(strings, str) else strings:
+        try:
+            apart |= parse_network_args([string])
+        except OptionError as error:
+            passed.append(PassedOver("network_args", _shown(string), "; ".join(map(str, error.problems))))
+    return {**apart, **given}
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 120 else f"{text[:117]}…"
+
+
+def _parse_json(text: str) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        raise OptionError(f"the JSON cannot be read: {error}", hint="wanted the file that the GUI saved") from error
+    if not isinstance(record, dict):
+        raise OptionError("the JSON is no object", hint="wanted the file that the GUI saved")
+    return record

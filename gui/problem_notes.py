@@ -1,0 +1,41 @@
+"""Problems and messages as HTML notes: what is wrong, the way out, and a link to the field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from backend.errors import Problem
+from gui.texts import Texts
+
+
+def format_problems(problems: Iterable[Problem], texts: Texts) -> str:
+    """Each problem as a note, the errors first, with a link to its field."""
+    ordered = sorted(problems, key=lambda problem: problem.severity != "error")
+    return "".join(_note(problem, texts) for problem in ordered)
+
+
+def told(text: str) -> str:
+    """A message as a note."""
+    return f"<div class='loom-note'>{escape(text)}</div>"
+
+
+def _note(problem: Problem, texts: Texts) -> str:
+    sign = "✕" if problem.severity == "error" else "▲"
+    label = texts("plan.error") if problem.severity == "error" else texts("plan.warning")
+    hint = f" <span class='loom-hint'>{escape(_sentence(texts.message(problem.hint)))}</span>" if problem.hint else ""
+    link = ""
+    if problem.option:
+        name = escape(problem.option)
+        link = f" <a href='#{name}' data-option='{name}'>{escape(texts('plan.show'))}</a>"
+    return (
+        f"<div class='loom-note loom-{problem.severity}'><span role='img' aria-label='{escape(label)}'>{sign}</span> "
+        f"{escape(_sentence(texts.message(problem.message)))}{hint}{link}</div>"
+    )
+
+
+def _sentence(text: str) -> str:
+    """The text with a capital, unless it begins with a name that has to stay as it is, and with an end."""
+    first_word = text.split(" ", 1)[0]
+    begun = text[:1].upper() + text[1:] if first_word.isalpha() else text
+    return begun if begun.endswith((".", "?", "!", "。", "？", "！")) else f"{begun}."

@@ -1,0 +1,185 @@
+"""Settings from elsewhere: what is taken, and what is told of the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.config.command_line import format_arguments
+from backend.config.configuration import Configuration
+from backend.config.importing import import_text
+from backend.config.shells import SHELLS, command_lines
+from backend.config.toml_file import format_toml
+from backend.errors import ModelFileError, OptionError
+from backend.plan.import_file import import_file
+from tests.networks.lora_file_with_metadata import write_lora
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+FULL = {
+    "dit": "C:\\my models\\hunyuan é.safetensors",
+    "network_args": ["loraplus_lr_ratio=4", r"exclude_patterns=[r'.*(?=\d)\.\"x', '.*a=b .*']"],
+    "optimizer_args": ["betas=0.9,0.99", "weight_decay=0.1"],
+    "training_comment": '50% & "more" 日本 l\u2019été ^',
+    "xformers": True,
+    "sdpa": False,
+    "lr_warmup_steps": "10%",
+    "learning_rate": 1e-5,
+    "fp8_base": True,
+}
+
+
+def reasons(imported) -> dict[str, str]:
+    return {passed.name: passed.reason for passed in imported.passed_over}
+
+
+def assert_is(imported, configuration: Configuration) -> None:
+    assert imported.passed_over == ()
+    assert Configuration.from_values(imported.values) == configuration
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_our_own_command_comes_back_whole_from_every_shell(shell):
+    configuration = Configuration.from_values(FULL)
+    arguments = ["C:\\Program Files\\python.exe", "-m", "backend", "train", "--workspace", "my work"]
+    text = command_lines(shell, [*arguments, *format_arguments(configuration.values())], folder=Path("/my place"))
+    assert_is(import_text(text), configuration)
+
+
+def test_our_own_toml_comes_back_whole():
+    configuration = Configuration.from_values(FULL)
+    imported = import_text(format_toml(configuration.values(), title="from here"))
+    assert imported.source == "toml"
+    assert_is(imported, configuration)
+
+
+def test_musubi_tuners_toml_has_sections_or_none():
+    flat = 'network_dim = 64\nnetwork_args = ["loraplus_lr_ratio=4"]\nfp8_base = true\n'
+    sections = '[network]\nnetwork_dim = 64\nnetwork_args = ["loraplus_lr_ratio=4"]\n[any]\nfp8_base = true\n'
+    wanted = {"network_dim": 64, "loraplus_lr_ratio": 4.0, "fp8_base": True}
+    assert import_text(flat).values == import_text(sections).values == wanted
+
+
+COMMAND = r"""# training
+accelerate launch --num_cpu_threads_per_process 1 --mixed_precision bf16 --main_training_function main {0}
+    src/musubi_tuner/hv_train_network.py {0}
+    --dit {1} --sdpa --fp8_base --learning-rate=2e-4 {0}
+    --persistent_data_loader_workers --sage_attn --learning_rte 3 {0}
+    --network_args "loraplus_lr_ratio=4" "exclude_patterns=['.*single blocks.*']" {0}
+    --blocks_to_swap 20 --max_train_epochs sixteen --no_cuda_allow_tf32
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "dit"),
+    [("\\", "models/mp_rank_00.pt"), ("`", "'C:\\my models\\a.pt'"), ("^", '"C:\\my models\\a.pt"')],
+    ids=["bash", "PowerShell", "cmd"],
+)
+def test_a_pasted_command_goes_on_over_lines_as_its_shell_has_it(mark, dit):
+    text = COMMAND.format(mark, dit).replace("# training", "REM training" if mark == "^" else "# training")
+    imported = import_text(text)
+    assert imported.source == "command"
+    assert imported.values == {
+        "dit": dit.strip("\"'"),
+        "sdpa": True,
+        "fp8_base": True,
+        "learning_rate": 2e-4,
+        "loraplus_lr_ratio": 4.0,
+        "exclude_patterns": [".*single blocks.*"],
+        "blocks_to_swap": 20,
+        "cuda_allow_tf32": False,
+        "num_cpu_threads_per_process": 1,
+        "mixed_precision": "bf16",
+    }
+    told = reasons(imported)
+    assert "did you mean learning_rate?" in told["learning_rte"]
+    assert "no backward pass" in told["sage_attn"]
+    assert "change nothing" in told["persistent_data_loader_workers"]
+    assert "'sixteen'" in told["max_train_epochs"]
+    assert "accelerate" in told["--main_training_function"]
+
+
+def test_a_command_that_goes_somewhere_first_is_found():
+    text = (
+        "cd /srv/musubi && source venv/bin/activate; python hv_train_network.py --network_dim 8 --output_name 'my lora'"
+    )
+    assert import_text(text).values == {"network_dim": 8, "output_name": "my lora"}
+
+
+def test_the_file_that_a_command_names_is_read_and_its_flags_win(tmp_path):
+    (tmp_path / "mine.toml").write_text("[network]\nnetwork_dim = 4\nnetwork_alpha = 2\n", encoding="utf-8")
+    found = import_text(f"python train.py --config_file '{tmp_path}/mine' --network_dim 8")
+    assert found.values == {"network_dim": 8, "network_alpha": 2.0}
+    missing = import_text("python train.py --config_file /nowhere/x.toml --network_dim 8")
+    assert missing.values == {"network_dim": 8}
+    assert "no such file" in reasons(missing)["--config_file"]
+
+
+def test_a_loras_metadata_gives_its_settings(tmp_path):
+    metadata = json.loads((GOLDEN / "train_plus_metadata.json").read_text(encoding="utf-8"))
+    found = import_file(write_lora(tmp_path / "x.safetensors", metadata))
+    assert found.source == "metadata"
+    assert found.values["network_dim"] == int(metadata["ss_network_dim"])
+    assert found.values["optimizer_type"] == "adamw"
+    assert found.values["loraplus_lr_ratio"] == float(json.loads(metadata["ss_network_args"])["loraplus_lr_ratio"])
+    assert "ss_session_id" not in found.values
+    assert Configuration.from_values(found.values)
+
+
+def test_a_loras_optimizer_keeps_its_arguments(tmp_path):
+    metadata = json.loads((GOLDEN / "train_cosine_metadata.json").read_text(encoding="utf-8"))
+    found = import_file(write_lora(tmp_path / "x.safetensors", metadata))
+    assert found.values["optimizer_args"] == ["weight_decay=0.1", "betas=(0.9, 0.99)"]
+
+
+def test_the_gui_of_kohya_ss_saves_json():
+    record = {
+        "LoRA_type": "Standard",
+        "dit": "/m/dit.safetensors",
+        "optimizer": "AdamW8bit",
+        "optimizer_args": "weight_decay=0.1 betas=0.9,0.99",
+        "lr_warmup": 10,
+        "learning_rate": "1e-4",
+        "max_train_epochs": 0,
+        "network_dim": 16,
+        "network_weights": "",
+        "gradient_checkpointing": True,
+        "train_batch_size": 2,
+    }
+    found = import_text(json.dumps(record))
+    assert found.source == "kohya_ss"
+    assert found.values == {
+        "dit": "/m/dit.safetensors",
+        "optimizer_type": "AdamW8bit",
+        "optimizer_args": ["weight_decay=0.1", "betas=0.9,0.99"],
+        "lr_warmup_steps": 0.1,
+        "learning_rate": 1e-4,
+        "network_dim": 16,
+        "gradient_checkpointing": True,
+    }
+    assert reasons(found).keys() == {"LoRA_type", "train_batch_size"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "nothing to import"),
+        ("[[datasets]]\nimage_directory = 'x'\n", "dataset file"),
+        ("{broken", "JSON cannot be read"),
+        ("just words", "Expected '='"),
+        ("python train.py --output_name 'never ends", "a quote does not end"),
+    ],
+)
+def test_what_is_no_setting_is_refused(text, message):
+    with pytest.raises(OptionError, match=message):
+        import_text(text)
+
+
+def test_a_file_without_metadata_and_one_that_is_none_are_refused(tmp_path):
+    with pytest.raises(OptionError, match="tells nothing about its training"):
+        import_file(write_lora(tmp_path / "x.safetensors", {}))
+    with pytest.raises(ModelFileError, match="no such file"):
+        import_file(tmp_path / "none.safetensors")
+    with pytest.raises(OptionError, match="no such file"):
+        import_file(tmp_path / "none.toml")
