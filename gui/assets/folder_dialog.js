@@ -1,5 +1,6 @@
 // The folders of the server in a dialog of the page: walk through them and choose a file or a folder.
 
+import { ask } from "./ask.js";
 import { element, setText } from "./dom.js";
 import { formatBytes } from "./numbers.js";
 import { fill, texts } from "./texts.js";
@@ -24,7 +25,8 @@ export function chooseOnServer({ label, path, wantsFile, wantsFolder }) {
       resolve(chosen);
     };
     const show = async (folder) => {
-      const listed = await listFolder(folder);
+      const listed = await ask("paths/list", { path: folder });
+      if (!listed) return;
       list.dataset.path = listed.path ?? "";
       setText(place, (listed.path ?? texts.form.folders.roots) + (listed.is_cut ? ` ${texts.form.folders.cut}` : ""));
       use.hidden = !wantsFolder || !listed.path;
@@ -45,16 +47,6 @@ export function chooseOnServer({ label, path, wantsFile, wantsFolder }) {
     dialog.showModal();
     show(path);
   });
-}
-
-async function listFolder(path) {
-  const answer = await fetch("paths/list", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ path }),
-  });
-  if (!answer.ok) throw new Error(`paths/list: ${answer.status} ${await answer.text()}`);
-  return answer.json();
 }
 
 /** The arrow keys go from entry to entry. */

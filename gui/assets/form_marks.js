@@ -1,5 +1,6 @@
 // What differs from the loaded preset, from the defaults if none is: a dot at the field and its section, and a way back.
 
+import { ask } from "./ask.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { facts, formValues, setFields, subscribeToForm } from "./form_values.js";
 import { fill, texts } from "./texts.js";
@@ -13,9 +14,7 @@ export function startMarks() {
 }
 
 async function read() {
-  const answer = await fetch("form/preset");
-  if (!answer.ok) throw new Error(`form/preset: ${answer.status}`);
-  preset = await answer.json();
+  preset = (await ask("form/preset")) ?? preset;
   if (formValues()) mark(formValues());
 }
 
@@ -57,9 +56,17 @@ function markField(name, isDifferent) {
 function resetButton(name) {
   const onclick = () => {
     setFields({ [name]: preset.fields[name] });
-    document.querySelector(`#${name} :is(.loom-rows input, input, textarea)`)?.focus();
+    giveFocus(document.getElementById(name));
   };
   return element("button", { type: "button", class: "loom-reset", onclick }, "↺");
+}
+
+/** The button goes with the difference, so the focus goes to the field; of a drop-down, which would open, to its block. */
+function giveFocus(block) {
+  const input = block.querySelector(".loom-rows input") ?? block.querySelector("input, textarea");
+  const isDropDown = input.hasAttribute("role");
+  if (isDropDown) block.tabIndex = -1;
+  (isDropDown ? block : input).focus();
 }
 
 function inWords(value) {

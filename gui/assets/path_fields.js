@@ -1,5 +1,6 @@
 // Fields that hold a path: what lies there is told below them as it is typed, and a button opens the server's folders.
 
+import { ask } from "./ask.js";
 import { element, setText } from "./dom.js";
 import { chooseOnServer } from "./folder_dialog.js";
 import { formValues, setFields, subscribeToForm } from "./form_values.js";
@@ -52,22 +53,12 @@ function checkAll() {
 /** Tell what lies at each line of the field; an answer that comes too late is dropped. */
 async function check(block, text) {
   const lines = linesOf(text);
-  const answers = await Promise.all(lines.map((path) => ask(block.id, path)));
-  if (told.get(block.id) !== text) return;
+  const answers = await Promise.all(lines.map((path) => ask("paths/check", { option: block.id, path })));
+  if (told.get(block.id) !== text || answers.includes(null)) return;
   const isWrong = answers.some(({ finding }) => IS_WRONG[finding]);
   const place = block.querySelector(".loom-path-told");
   place.classList.toggle("loom-doubtful", isWrong);
   setText(place, answers.map(inWords).join("\n"));
-}
-
-async function ask(option, path) {
-  const answer = await fetch("paths/check", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ option, path }),
-  });
-  if (!answer.ok) throw new Error(`paths/check: ${answer.status} ${await answer.text()}`);
-  return answer.json();
 }
 
 function inWords({ kind, size, finding, about, dtypes, wanted }) {

@@ -166,7 +166,8 @@ def test_rows_are_added_pasted_moved_and_removed_by_keys(network: Page):
 
 
 def test_scale_and_both_learning_rates_stand_beside_their_fields(network: Page):
-    alpha, ratio = network.get_by_label(re.compile("^Alpha Strength")), network.get_by_label("LoRA+ ratio")
+    alpha = network.get_by_role("textbox", name=re.compile("^Alpha Strength"))
+    ratio = network.get_by_role("textbox", name=re.compile("^LoRA. ratio"))
     alpha.fill("16")
     expect(network.locator("#network_alpha output")).to_have_text("Scale alpha / rank = 0.5")
     ratio.fill("4")

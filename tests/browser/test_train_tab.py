@@ -106,7 +106,8 @@ def test_a_preset_is_saved_under_a_name_and_loaded_again(train, workspace):
     open_section(train, "Schedule")
     field(train, "max_train_steps").fill("77")
     expect(train.locator("#toml textarea")).to_have_value(re.compile("max_train_steps = 77"))
-    train.locator("#preset-name input, #preset-name textarea").first.fill("meine Einstellung")
+    train.get_by_role("button", name="Save, rename or delete").click()
+    train.get_by_label("Save the form as").fill("meine Einstellung")
     train.locator("#preset-save").click()
     expect(train.locator("#start-message")).to_contain_text("Saved as preset meine Einstellung")
     assert read_toml(workspace / "presets" / "meine Einstellung.toml")["schedule"]["max_train_steps"] == 77
@@ -117,7 +118,8 @@ def test_a_preset_is_saved_under_a_name_and_loaded_again(train, workspace):
 
 
 def test_a_preset_cannot_take_a_shipped_name(train):
-    train.locator("#preset-name input, #preset-name textarea").first.fill("demo")
+    train.get_by_role("button", name="Save, rename or delete").click()
+    train.get_by_label("Save the form as").fill("demo")
     train.locator("#preset-save").click()
     expect(train.locator("#start-message")).to_contain_text("is a shipped preset")
 

@@ -58,7 +58,7 @@ def test_the_type_of_most_numbers_comes_first(tmp_path):
         ("text_encoder1", "folder", ""),
         ("base_weights", "gone.safetensors", "missing"),
         ("dit", "x" * 5000, "unreadable"),
-        ("dit", "\0", "unreadable"),
+        ("dit", "\0", "missing"),
     ],
 )
 def test_what_does_not_fit_the_option_is_named(tmp_path, option, name, finding):
