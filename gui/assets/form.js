@@ -2,7 +2,7 @@
 
 import { startDerivedNumbers } from "./derived_numbers.js";
 import { setAttribute } from "./dom.js";
-import { formValues, readForm } from "./form_values.js";
+import { readFirst } from "./form_values.js";
 import { startMarks } from "./form_marks.js";
 import { startNeeds } from "./form_needs.js";
 import { startHistoryKeys } from "./form_history.js";
@@ -38,7 +38,7 @@ function follow() {
   restoreOptionLevel();
   dressLists();
   dressPaths();
-  if (!formValues()) readForm();
+  readFirst();
   tellMessages();
   drawPlanPlots();
   markProblems(navigationButtons());
@@ -71,6 +71,7 @@ function openSection(key) {
   for (const button of navigationButtons()) {
     button.setAttribute("aria-current", String(button.dataset.section === key));
   }
+  document.dispatchEvent(new CustomEvent("loom-section"));
 }
 
 function onClick(event) {

@@ -57,9 +57,17 @@ function markField(name, isDifferent) {
 function resetButton(name) {
   const onclick = () => {
     setFields({ [name]: preset.fields[name] });
-    document.querySelector(`#${name} :is(.loom-rows input, input, textarea)`)?.focus();
+    giveFocus(document.getElementById(name));
   };
   return element("button", { type: "button", class: "loom-reset", onclick }, "↺");
+}
+
+/** The button goes with the difference, so the focus goes to the field; of a drop-down, which would open, to its block. */
+function giveFocus(block) {
+  const input = block.querySelector(".loom-rows input") ?? block.querySelector("input, textarea");
+  const isDropDown = input.hasAttribute("role");
+  if (isDropDown) block.tabIndex = -1;
+  (isDropDown ? block : input).focus();
 }
 
 function inWords(value) {

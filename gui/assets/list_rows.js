@@ -25,7 +25,7 @@ export function goToRow(option, row, position) {
   if (input && position !== null) input.setSelectionRange(position, position);
 }
 
-subscribeToForm(() => setTimeout(showAll)); // Gradio writes into the text areas after it has told the change
+subscribeToForm(showAll);
 subscribeToMap(showCounts);
 
 function dress(block, area) {

@@ -1,4 +1,4 @@
-// The module map of what stands in the form, asked of the server at each change that it depends on.
+// The module map of what stands in the form, asked of the server at each change that it depends on while it is in sight.
 
 import { facts, formValues, setFields, subscribeToForm } from "./form_values.js";
 
@@ -22,9 +22,11 @@ export async function clickModules(modules) {
 }
 
 subscribeToForm(() => refresh());
+document.addEventListener("loom-section", () => refresh());
 
 /** Ask for the map of what stands in the form now; while an answer is waited for, only the last change counts. */
 async function refresh() {
+  if (!formValues() || !document.getElementById("loom-module-map")?.offsetParent) return;
   const values = askedValues();
   if (isAsking || JSON.stringify(values) === asked) return;
   isAsking = true;

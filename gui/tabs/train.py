@@ -30,13 +30,13 @@ from gui.tabs.train_start import StartHandlers
 from gui.texts import Texts
 
 PRESET_LOADED = "() => { document.dispatchEvent(new CustomEvent('loom-preset')); return []; }"
-TELL_FORM = "(...values) => { document.dispatchEvent(new CustomEvent('loom-form', { detail: values })); return []; }"
+FORM_CHANGED = "() => { document.dispatchEvent(new CustomEvent('loom-form')); return []; }"
 WRITE_FORM = """(...values) => {
   const form = { values };
   document.dispatchEvent(new CustomEvent("loom-form-write", { detail: form }));
   return form.values;
 }"""
-"""How the page's scripts read the form and write into it, without the server: gui/assets/form_values.js."""
+"""How the page's scripts are told of changes and write into the form, without the server: gui/assets/form_values.js."""
 
 
 Fields = list[gr.components.Component]
@@ -116,9 +116,7 @@ def _wire_plan(plans: PlanHandlers, side: PlanSide, fields: Fields, texts: Texts
 
 
 def _wire_scripts(fields: Fields) -> None:
-    gr.on([field.change for field in fields], None, inputs=fields, js=TELL_FORM, **EVENT_OPTIONS)
-    read = gr.Button("Read", elem_id="read-form")
-    read.click(None, inputs=fields, js=TELL_FORM, **EVENT_OPTIONS)
+    gr.on([field.change for field in fields], None, js=FORM_CHANGED, **EVENT_OPTIONS)
     write = gr.Button("Write", elem_id="write-form")  # clicked by script; never shown
     write.click(None, inputs=fields, outputs=fields, js=WRITE_FORM, **EVENT_OPTIONS)
 

@@ -48,12 +48,16 @@ def open_section(page: Page, title: str) -> None:
 
 
 def rank(page: Page) -> Locator:
-    return page.get_by_label(re.compile("^Rank Rank of the matrices"))
+    return page.get_by_role("textbox", name=re.compile("^Rank Rank of the matrices"))
+
+
+def transformer(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Transformer (DiT)")
 
 
 def test_a_field_that_differs_is_marked_and_led_back_and_numbers_stay_as_typed(train: Page):
     open_section(train, "Optimizer")
-    rate = train.get_by_label("Learning rate", exact=False).first
+    rate = train.get_by_role("textbox", name=re.compile("^Learning rate Size"))
     rate.fill("0.0002")
     reset = train.get_by_role("button", name="Reset Learning rate to: 2e-4")
     expect(reset).to_have_count(0)  # the same number, written otherwise
@@ -61,10 +65,11 @@ def test_a_field_that_differs_is_marked_and_led_back_and_numbers_stay_as_typed(t
     expect(reset).to_be_visible()
     expect(train.locator("#loom-differing")).to_have_text("No preset: compared with the defaults · 1 field differs")
     open_section(train, "Memory and speed")
-    train.get_by_label("Gradient checkpointing", exact=False).first.check()
+    checkpointing = train.get_by_role("checkbox", name="Gradient checkpointing", exact=True)
+    checkpointing.check()
     expect(train.locator("#loom-differing")).to_contain_text("2 fields differ")
     train.get_by_role("button", name="Reset Gradient checkpointing to: off").click()
-    expect(train.get_by_label("Gradient checkpointing", exact=False).first).not_to_be_checked()
+    expect(checkpointing).not_to_be_checked()
     open_section(train, "Optimizer")
     expect(rate).to_have_value("1e-5")
     reset.click()
@@ -84,7 +89,8 @@ def test_the_loaded_preset_is_what_the_form_is_compared_with(train: Page):
     expect(train.get_by_role("button", name="Reset Rank to: 8")).to_be_visible()
     train.reload()
     expect(train.locator("#loom-differing")).to_have_text("Preset: Mine · 1 field differs")
-    train.get_by_role("button", name="Reset Rank to: 8").click(force=True)
+    open_section(train, "LoRA network")
+    train.get_by_role("button", name="Reset Rank to: 8").click()
     expect(train.locator("#loom-differing")).to_contain_text("no field differs")
 
 
@@ -102,7 +108,7 @@ def test_a_field_that_a_choice_puts_out_of_use_is_greyed_with_the_reason(train: 
 
 
 def test_a_typed_path_is_checked_on_the_server(train: Page, workspace: Path):
-    field = train.get_by_label("Transformer (DiT)")
+    field = transformer(train)
     about = train.locator("#dit").get_by_role("status")
     field.fill(str(workspace / "models" / "nothing.safetensors"))
     expect(about).to_have_text("▲ nothing is there")
@@ -131,12 +137,12 @@ def test_a_path_is_chosen_by_keys_in_the_servers_folders_and_no_way_leads_out(
     train.keyboard.press("Enter")
     expect(dialog).to_have_count(0)
     chosen = str(workspace.resolve() / "models" / "dit_model.safetensors")
-    expect(train.get_by_label("Transformer (DiT)")).to_have_value(chosen)
+    expect(transformer(train)).to_have_value(chosen)
     train.locator("#dit").get_by_role("button", name="Browse…").click()
     expect(dialog.get_by_role("status")).to_have_text(str(workspace.resolve() / "models"))
     train.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    expect(train.get_by_label("Transformer (DiT)")).to_have_value(chosen)
+    expect(transformer(train)).to_have_value(chosen)
 
 
 def test_the_search_finds_an_option_by_its_help_and_by_its_english_name_in_japanese(open_page: Any, address: str):
