@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from backend.config.options import Option
 from backend.config.toml_file import read_toml
+from gui.messages import Messages
 
 LOCALES = Path(__file__).parent / "locales"
 """Files named AREA.LANGUAGE.toml; those of one language are one tree, and no two have a branch in common."""
@@ -42,6 +44,26 @@ class Texts:
         """The text for this number: `NAME.one` for 1, `NAME.other` for all others, with {count} filled in."""
         return self(f"{name}.{'one' if number == 1 else 'other'}", count=f"{number:,}", **values)
 
+    def section(self, key: str, title: str) -> str:
+        """The title of a section of the form; in English it is the option group's own."""
+        return str(self._options("sections").get(key, title))
+
+    def option_label(self, option: Option) -> str:
+        """The label of an option's field, with its unit: `Rank`, `Blocks to swap [blocks]`."""
+        label = self._options(option.name).get("label", option.label)
+        return f"{label} [{self._options('units').get(option.unit, option.unit)}]" if option.unit else label
+
+    def option_help(self, option: Option) -> str:
+        """What stands under an option's field; in English the help of its declaration."""
+        return str(self._options(option.name).get("help", option.help))
+
+    def _options(self, name: str) -> Mapping[str, str]:
+        return self.tree.get("options", {}).get(name, {})
+
+    def message(self, text: str) -> str:
+        """A message or hint of the backend in this language; English stays as it is."""
+        return _messages_of(self.language)(text)
+
     def for_scripts(self) -> dict[str, Any]:
         """What gui/assets/texts.js gets."""
         shown = {branch: texts for branch, texts in self.tree.items() if branch not in SERVER_ONLY}
@@ -63,6 +85,11 @@ def texts_of(language: str) -> Texts:
             raise ValueError(f"{path.name}: {', '.join(sorted(twice))} stands in another file already")
         tree |= branches
     return Texts(language, tree)
+
+
+@cache
+def _messages_of(language: str) -> Messages:
+    return Messages(texts_of(language).tree.get("messages", {}))
 
 
 def wanted_language(*, chosen: str | None, accepted: str) -> str:

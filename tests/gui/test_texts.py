@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from backend.config.configuration import all_options
+from backend.config.schema import GROUPS
 from gui.texts import LANGUAGES, SERVER_ONLY, texts_of, wanted_language
 
 GUI = Path(__file__).resolve().parents[2] / "gui"
@@ -105,3 +107,26 @@ def test_a_text_is_filled_in():
 def test_an_unknown_text_is_an_error():
     with pytest.raises(KeyError):
         texts_of("en")("monitor.nothing")
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_every_option_section_and_unit_is_translated_and_nothing_else(language):
+    translated = texts_of(language).tree["options"]
+    options = all_options()
+    assert translated.keys() - {"sections", "units"} == options.keys()
+    assert translated["sections"].keys() == GROUPS.keys()
+    assert translated["units"].keys() == {declared.unit for declared in options.values()} - {""}
+    assert all(texts.keys() == {"label", "help"} for name, texts in translated.items() if name in options)
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_a_translated_help_names_the_same_values_as_the_original(language):
+    """Names of options, choices and numbers are what a user types; they stay as they are."""
+    translated = texts_of(language)
+    lost = [
+        (name, word)
+        for name, declared in all_options().items()
+        for word in re.findall(r"\b(?:[a-z0-9]+_[a-z0-9_]+|\d+(?:\.\d+)?)\b", declared.help)
+        if word not in translated.option_help(declared)
+    ]
+    assert lost == []

@@ -1,0 +1,77 @@
+"""What the backend says to people, read from its sources: each message and hint with {1}, {2}, … for its values."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+BACKEND = Path(__file__).resolve().parents[2] / "backend"
+ERRORS = ("Problem", "UserError", "InputError", "OptionError", "DatasetError", "ModelFileError", "StoppedByUser")
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+UNKNOWN = "{}"
+
+
+def messages() -> dict[str, str]:
+    """Each template with the file that it stands in."""
+    found: dict[str, str] = {}
+    for path in sorted(BACKEND.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for template in _told(tree):
+            if any(character.isalpha() for character in template.replace(UNKNOWN, "")):
+                found.setdefault(_numbered(template), path.relative_to(BACKEND.parent).as_posix())
+    return found
+
+
+def _told(tree: ast.Module) -> Iterator[str]:
+    constants = _assignments(tree.body)
+    functions = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
+    for scope in [tree, *functions]:
+        local = _assignments(ast.walk(scope)) if scope is not tree else {}
+        for call in _calls(scope):
+            for argument in _spoken(call):
+                yield from _templates(argument, {**constants, **local})
+
+
+def _calls(scope: ast.AST) -> Iterator[ast.Call]:
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ERRORS:
+            yield node
+
+
+def _spoken(call: ast.Call) -> list[ast.expr]:
+    """The message and the hint of a call: a Problem takes both by position too."""
+    is_problem = ast.unparse(call.func).endswith("Problem")
+    named = [keyword.value for keyword in call.keywords if keyword.arg in ("message", "hint")]
+    return [*call.args[: 2 if is_problem else 1], *named]
+
+
+def _assignments(nodes: object) -> dict[str, list[ast.expr]]:
+    found: dict[str, list[ast.expr]] = {}
+    for node in nodes:  # type: ignore[attr-defined]
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    found.setdefault(target.id, []).append(node.value)
+    return found
+
+
+def _templates(node: ast.expr, names: dict[str, list[ast.expr]], depth: int = 0) -> list[str]:
+    """What an expression can say, {} standing for what is not known here."""
+    if isinstance(node, ast.Constant):
+        return [node.value] if isinstance(node.value, str) else [UNKNOWN]
+    if isinstance(node, ast.JoinedStr):
+        return ["".join(part.value if isinstance(part, ast.Constant) else UNKNOWN for part in node.values)]
+    if isinstance(node, ast.IfExp):
+        return _templates(node.body, names, depth) + _templates(node.orelse, names, depth)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = (_templates(side, names, depth) for side in (node.left, node.right))
+        return [one + other for one in left for other in right]
+    if isinstance(node, ast.Name) and depth < 2:
+        return [text for value in names.get(node.id, []) for text in _templates(value, names, depth + 1)]
+    return [UNKNOWN]
+
+
+def _numbered(template: str) -> str:
+    first, *others = template.split(UNKNOWN)
+    return first + "".join(f"{{{number}}}{text}" for number, text in enumerate(others, 1))
