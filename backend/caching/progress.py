@@ -12,7 +12,6 @@ from typing import TypeAlias
 from tqdm import tqdm
 
 from backend.errors import Problem, StoppedByUser, UserError
-from backend.runs.error_record import describe_error
 from backend.runs.status import Reporter
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -44,21 +43,6 @@ def shown_progress(
                 raise StoppedByUser(f"{title}: stopped after {done} of {total} items; what is cached stays")
 
         yield show
-
-
-@contextmanager
-def reported_outcome(reporter: Reporter) -> Iterator[None]:
-    """Tell the run's status how the work inside ended."""
-    reporter.update(phase="caching")
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error, StoppedByUser | KeyboardInterrupt):
-            reporter.update(outcome="stopped", message=str(error))
-        else:
-            reporter.update(outcome="failed", message=str(error), error=describe_error(error))
-        raise
-    reporter.update(phase="done", outcome="finished")
 
 
 def report_left_out(problems: Sequence[Problem], *, cached_count: int, reporter: Reporter) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from itertools import islice
 
-from backend.caching.progress import print_problems, report_left_out, reported_outcome, shown_progress
+from backend.caching.progress import print_problems, report_left_out, shown_progress
 from backend.commands.required import required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
 from backend.errors import Problem
+from backend.runs.outcome import reported_outcome
 from backend.runs.status import Reporter
 
 
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
         preview(configuration, own.debug_mode, width=getattr(own, "console_width", 80), most=most)
         return 0
     reporter = Reporter.from_environment()
-    with reported_outcome(reporter):
+    with reported_outcome(reporter, phase="caching"):
         run(configuration, reporter=reporter)
     return 0
 

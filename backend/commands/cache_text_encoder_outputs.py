@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from backend.caching.progress import print_problems, report_left_out, reported_outcome, shown_progress
+from backend.caching.progress import print_problems, report_left_out, shown_progress
 from backend.commands.required import required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
+from backend.runs.outcome import reported_outcome
 from backend.runs.status import Reporter
 
 
@@ -17,7 +18,7 @@ def main(arguments: list[str]) -> int:
     parser = make_parser("cache_text_encoder_outputs", description=__doc__ or "", groups=groups)
     configuration, _ = read_arguments(parser, arguments)
     reporter = Reporter.from_environment()
-    with reported_outcome(reporter):
+    with reported_outcome(reporter, phase="caching"):
         run(configuration, reporter=reporter)
     return 0
 

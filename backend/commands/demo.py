@@ -9,7 +9,6 @@ from pathlib import Path
 import filelock
 
 from backend.atomic_file import write_bytes
-from backend.caching.progress import reported_outcome
 from backend.commands import cache_latents, cache_text_encoder_outputs
 from backend.commands.train import follow
 from backend.config.command_line import Parser
@@ -19,6 +18,7 @@ from backend.demo import dataset
 from backend.demo.models import model_files
 from backend.errors import StoppedByUser
 from backend.runs.demo_folder import DemoFolder
+from backend.runs.outcome import reported_outcome
 from backend.runs.status import Reporter
 from backend.runs.training_job import submit_training
 from backend.runs.workspace import DEFAULT_WORKSPACE
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--train", action="store_true", help="then train a LoRA with the preset Demo")
     options = parser.parse_args(arguments)
     reporter = Reporter.from_environment()
-    with reported_outcome(reporter):
+    with reported_outcome(reporter, phase="loading"):
         make_demo(options.workspace, reporter=reporter)
     return train_demo(options.workspace) if options.train else 0
 

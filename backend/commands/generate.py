@@ -17,6 +17,7 @@ from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.config.sample_prompts import SamplePrompt, parse_line, read_prompts, with_values
 from backend.errors import OptionError, StoppedByUser
+from backend.runs.outcome import reported_outcome
 from backend.runs.status import Reporter
 from backend.runs.workspace import DEFAULT_WORKSPACE
 
@@ -33,9 +34,9 @@ def main(arguments: list[str]) -> int:
     configuration, own = read_arguments(_parser(), arguments)
     prompts = _prompts(configuration, own)
     reporter = Reporter.from_environment()
-    reporter.update(phase="loading", total_steps=len(prompts) * len(own.strengths))
-    generate(configuration, prompts, own, reporter=reporter)
-    reporter.update(phase="done", outcome="finished", exit_code=0)
+    with reported_outcome(reporter, phase="loading"):
+        reporter.update(total_steps=len(prompts) * len(own.strengths))
+        generate(configuration, prompts, own, reporter=reporter)
     return 0
 
 

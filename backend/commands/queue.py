@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from backend.commands import run_listing
 from backend.commands.run_listing import add_run_name, find_named, show_json, show_runs
 from backend.config.command_line import make_parser as make_option_parser
 from backend.config.command_line import read_arguments
+from backend.config.doubts import find_doubts
 from backend.config.schema import GROUPS
 from backend.runs import actions, order
 from backend.runs.folder import RunFolder, RunState, list_runs
@@ -43,6 +45,8 @@ def add(arguments: list[str]) -> int:
     parser.add_argument("--held", action="store_true", default=False, help="wait until it is released")
     parser.add_argument("--json", action="store_true", default=False, help="print JSON in place of text")
     configuration, own = read_arguments(parser, arguments)
+    for doubt in find_doubts(configuration):
+        print(f"warning: {doubt}", file=sys.stderr)
     runs = submit_with_caching(configuration, workspace=own.workspace, held=own.held)
     if not own.held:
         ensure_worker(own.workspace)

@@ -10,7 +10,6 @@ import faulthandler
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 
 import filelock
@@ -22,9 +21,9 @@ from backend.config.schema import GROUPS
 from backend.config.toml_file import read_configuration
 from backend.errors import StoppedByUser, UserError
 from backend.plan.plan import check_outputs
-from backend.runs.error_record import describe_error
 from backend.runs.folder import RunFolder, RunState
 from backend.runs.log_file import LogFollower
+from backend.runs.outcome import reported_outcome
 from backend.runs.output import outlive_full_disk
 from backend.runs.queue import run_job
 from backend.runs.secrets import load_secrets
@@ -102,22 +101,10 @@ def train(run: RunFolder) -> None:
 
 def _train_and_report(run: RunFolder) -> None:
     reporter = Reporter(run.path)
-    reporter.update(phase="loading")
-    try:
+    with reported_outcome(reporter, phase="loading"):
         configuration = read_configuration(run.config_file)
         check_outputs(configuration)  # another run may have made them since this one was put into the queue
         _train(configuration, run, reporter)
-    except StoppedByUser as stopped:
-        reporter.update(outcome="stopped", message=str(stopped), exit_code=stopped.exit_code)
-        raise
-    except UserError as error:
-        reporter.update(outcome="failed", message=str(error), error=describe_error(error), exit_code=error.exit_code)
-        raise
-    except BaseException as error:
-        message = traceback.format_exception_only(error)[-1].strip()
-        reporter.update(outcome="failed", message=message, error=describe_error(error), exit_code=1)
-        raise
-    reporter.update(outcome="finished", exit_code=0)
 
 
 def _train(configuration: Configuration, run: RunFolder, reporter: Reporter) -> None:

@@ -100,14 +100,17 @@ Parameters = dict[str, str | int]
 
 
 def _cause(ending: Ending) -> tuple[str, Parameters]:
-    """The id of the cause and its parameters: what the run told first, then its log, then how its process ended."""
-    for find in (_not_started, _told_cause, _shown_cause, _signal_cause):
-        if (found := find(ending)) is not None:
-            return found
+    """The id of the cause and its parameters: what the run told, who ended it, what its log shows, in that order."""
     if not ending.is_recorded:
         return "vanished", {"step": ending.step}
+    for find in (_not_started, _told_cause, _kill_cause, _shown_cause, _fault_cause):
+        if (found := find(ending)) is not None:
+            return found
     if ending.message:
         return ("told" if "UserError" in ending.error.get("types", ()) else "unknown"), {"message": ending.message}
+    for line in reversed(ending.log):
+        if line.startswith("error: "):  # as every command of this program tells what it could not do
+            return "told", {"message": line.removeprefix("error: ")}
     last = ending.log[-1] if ending.log else f"exit code {ending.code}"
     return "unknown", {"message": last}
 
@@ -138,7 +141,9 @@ def _shown_cause(ending: Ending) -> tuple[str, Parameters] | None:
     """The cause that a line of the log shows, the last one first."""
     if ending.error:
         return None  # the run knew better
-    return next((found for line in reversed(ending.log) if (found := _cause_in(line)) is not None), None)
+    passed_over = ("warning: ", " ", "\t")  # with a warning it went on; a traceback's source lines are indented
+    lines = (line for line in reversed(ending.log) if not line.startswith(passed_over))
+    return next((found for line in lines if (found := _cause_in(line)) is not None), None)
 
 
 _MARKS = {
@@ -151,7 +156,9 @@ _MARKS = {
     ),
     "disk_full": re.compile(r"No space left on device|Disk quota exceeded|not enough space on the disk|WinError 112\b"),
     "missing_package": re.compile(r"^(?:ModuleNotFoundError|ImportError): No module named '([\w.]+)'"),
-    "port_taken": re.compile(r"EADDRINUSE|[Aa]ddress already in use|WinError 10048\b"),
+    "port_taken": re.compile(r"EADDRINUSE|[Aa]ddress already in use|WinError 10048\b|another process is utilizing it"),
+    "missing_file": re.compile(r"^FileNotFoundError: "),
+    "damaged_file": re.compile(r"SafetensorError: |BadZipFile: |UnpicklingError: "),
 }
 """How the libraries, and the system, say it."""
 
@@ -168,7 +175,7 @@ def _parameters(identity: str, line: str, found: re.Match[str]) -> Parameters:
     if identity == "missing_package":
         return _package(found[1])
     if identity == "port_taken":
-        port = re.search(r"port[:= ]+(\d+)|:(\d{2,5})\b", line)
+        port = re.search(r"port[:= `]+(\d+)|:(\d{2,5})\b", line)
         return {"port": int(port[1] or port[2]) if port else 0}
     if identity == "gpu_out_of_memory":
         size = r"([\d.]+ [KMG]i?B)"
@@ -195,22 +202,37 @@ def format_bytes(count: float) -> str:
     return f"{count:.2f} GiB"
 
 
+_WINDOWS_FAULTS = 0xC0000000  # NTSTATUS of a process that did something impossible, 0xC0000005 for memory not its own
+
 _FAULTS = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 
 
-def _signal_cause(ending: Ending) -> tuple[str, Parameters] | None:
-    """The signal that ended the process: the exit code is its negative."""
-    if ending.code is None or ending.code >= 0:
+def _kill_cause(ending: Ending) -> tuple[str, Parameters] | None:
+    """The signal by which somebody else ended the process: the exit code is its negative."""
+    name = _signal_name(ending.code)
+    if not name or name in _FAULTS:
         return None
-    number = -ending.code
+    by_system = ending.memory_ran_out and name == "SIGKILL"
+    return ("killed_for_memory" if by_system else "killed"), {"signal": -(ending.code or 0), "signal_name": name}
+
+
+def _fault_cause(ending: Ending) -> tuple[str, Parameters] | None:
+    """The fault by which the process ended itself; Windows has numbers of its own for that."""
+    code = ending.code or 0
+    if code >= _WINDOWS_FAULTS:
+        return "fault", {"signal": code, "signal_name": f"0x{code:08X}"}
+    name = _signal_name(code)
+    return ("fault", {"signal": -code, "signal_name": name}) if name in _FAULTS else None
+
+
+def _signal_name(code: int | None) -> str:
+    """The name of the signal that an exit code tells of, "" if it tells of none."""
+    if code is None or code >= 0:
+        return ""
     try:
-        name = signal.Signals(number).name
+        return signal.Signals(-code).name
     except ValueError:
-        name = "?"
-    told: Parameters = {"signal": number, "signal_name": name}
-    if name in _FAULTS:
-        return "fault", told
-    return ("killed_for_memory" if ending.memory_ran_out and name == "SIGKILL" else "killed"), told
+        return "a signal without a name"
 
 
 def _evidence(identity: str, ending: Ending) -> tuple[str, ...]:

@@ -271,9 +271,9 @@ def current_run(workspace: Path, *, runs: Sequence[RunFolder] | None = None) -> 
     for run, state in states:
         if state in (RunState.RUNNING, RunState.STARTING):
             return run
-    waiting = [run for run, state in states if state is RunState.QUEUED]
+    waiting = [run for run, state in reversed(states) if state is RunState.QUEUED]
     if waiting:
-        return _what_kept_it(waiting[-1])
+        return _what_kept_it(min(waiting, key=lambda run: (run.place().held, run.place().position)))
     return _what_kept_it(runs[0]) if runs else None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 TAIL_BYTES = 64 * 1024
+TAIL_LINES = 200
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -15,7 +16,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 def read_tail(path: Path, *, limit: int = TAIL_BYTES) -> list[str]:
     """The last lines of a log, [] if there is none: without colours, and of a line that was overwritten the last text.
 
-    limit: bytes that are read; a line that is cut by it is left out.
+    At most TAIL_LINES of the last `limit` bytes; a line that is cut by it is left out.
     """
     try:
         with path.open("rb") as file:
@@ -26,8 +27,8 @@ def read_tail(path: Path, *, limit: int = TAIL_BYTES) -> list[str]:
         return []
     if start:
         data = data.partition(b"\n")[2]
-    lines = _COLOURS.sub("", data.decode("utf-8", errors="replace")).split("\n")
-    shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in lines]
+    lines = data.decode("utf-8", errors="replace").split("\n")[-TAIL_LINES - 1 :]
+    shown = [_COLOURS.sub("", line.rstrip("\r").rpartition("\r")[2]).rstrip() for line in lines]
     return [line for line in shown if line]
 
 

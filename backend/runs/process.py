@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from backend.runs.console import ask_to_break
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 THREADS_YIELD = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -101,10 +103,12 @@ def session_members(leader: int) -> list[psutil.Process]:
 
 
 def terminate(processes: list[psutil.Process]) -> None:
-    """Ask the processes to end with SIGTERM. Windows knows no such request: there they end at once, as with `kill`.
+    """Ask the processes to end: with SIGTERM, on Windows with CTRL_BREAK for the whole group of the first one.
 
-    Its CTRL_BREAK reaches those of one's own console only, and a run without a window has a console of its own.
+    Python ends at either of them at once. Where CTRL_BREAK cannot be sent, Windows' processes are ended as with `kill`.
     """
+    if sys.platform == "win32" and processes and ask_to_break(processes[0].pid):
+        return
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()

@@ -20,7 +20,7 @@ from backend.runs.watch import DEFAULT_PATIENCE, Patience, Watch, record_end, st
 POLL_S = 0.2
 
 SCAN_INTERVAL_S = 2.0
-"""How often a worker whose jobs are running looks for others that may run beside them."""
+"""How often a worker whose jobs are running looks for others that may run beside them, or lost their watcher."""
 
 RETRY_S = 5.0
 """When the worker tries again what could not be written, on a full disk."""
@@ -95,7 +95,7 @@ class Worker:
         idle_since = time.monotonic()
         while self._watched or time.monotonic() - idle_since < self._patience.linger_s:
             self._watched = [watch for watch in self._watched if not watch.is_over()]
-            if self._may_start_more() and self._start_next():
+            if self._is_scan_due() and self._start_next():
                 continue
             if self._watched or self.has_more():
                 idle_since = time.monotonic()
@@ -107,16 +107,10 @@ class Worker:
             return True
         return any(run.process() is None and not _is_held_up(run) for run in self._unended())
 
-    def _may_start_more(self) -> bool:
-        """Whether it is time to look for a job to start; a scan every 2 s is enough beside others."""
-        if time.monotonic() < self._blocked_until:
-            return False
-        if not self._watched:
-            return True
-        if not all(_devices(watch.run) for watch in self._watched):
-            return False
+    def _is_scan_due(self) -> bool:
+        """Whether it is time to look for what can be started or taken over; every 2 s is enough beside running jobs."""
         now = time.monotonic()
-        if now - self._scanned < SCAN_INTERVAL_S:
+        if now < self._blocked_until or (self._watched and now - self._scanned < SCAN_INTERVAL_S):
             return False
         self._scanned = now
         return True

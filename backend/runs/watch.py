@@ -21,9 +21,10 @@ from backend.runs.status import Reporter, write_json
 class Patience:
     """How long to wait, in seconds.
 
-    stop_s: for a run that was asked to stop, to save and leave before it is terminated. early_s: the same while it is
-    still starting, loading or caching and has nothing to save. terminate_s: for a terminated run, before it is killed.
-    leftovers_s: for what a run started and left behind. linger_s: for further jobs, before the worker leaves.
+    stop_s: for a run that was asked to stop, to save and leave before it is terminated. early_s: the same while it has
+    nothing to save: it is starting, loading or caching, or in its first step. terminate_s: for a terminated run, before
+    it is killed. leftovers_s: for what a run started and left behind. linger_s: for further jobs, before the worker
+    leaves.
     """
 
     stop_s: float = 60.0
@@ -189,7 +190,7 @@ class Stopper:
 
     def _stop_patience_s(self) -> float:
         status = self._run.status()
-        is_early = status is None or status.phase in EARLY_PHASES
+        is_early = status is None or status.phase in EARLY_PHASES or not status.step
         return min(self._patience.early_s, self._patience.stop_s) if is_early else self._patience.stop_s
 
     def _tell(self, stage: str, *, following: str = "", in_s: float = 0.0) -> None:

@@ -16,12 +16,15 @@ from backend.config.configuration import Configuration
 from backend.config.toml_file import write_configuration
 from backend.errors import OptionError, UserError
 from backend.runs.error_record import describe_error
+from backend.runs.failure_changes import WITHOUT_LIBRARY
 from backend.runs.failure_texts import TEXTS
 from backend.runs.failures import find_failure
 from backend.runs.folder import Job, RunState, create_run_folder, submit
 from backend.runs.queue import run_job, work
 from backend.runs.status import Reporter, read_json, write_json
+from backend.runs.tool_job import submit_tool
 from backend.runs.watch import Patience
+from backend.training.libraries import import_library
 from tests.runs.jobs import ENDS, FAILS, make_run
 
 SHORT = Patience(stop_s=0.5, terminate_s=0.5, leftovers_s=0.2, linger_s=0.2)
@@ -167,6 +170,15 @@ def test_a_missing_library_is_named_with_what_does_without(tmp_path):
     assert find_failure(run).parameters["package"] == "lion_pytorch_of_nobody"
 
 
+@pytest.mark.parametrize("library", WITHOUT_LIBRARY)
+def test_every_library_that_may_be_missing_has_a_setting_that_does_without(tmp_path, library):
+    error = raised(lambda: import_library(f"{library}_of_nobody", option="optimizer_type", value="x"), OptionError)
+    error.parameters = {name: text.removesuffix("_of_nobody") for name, text in error.parameters.items()}
+    failure = find_failure(failed_with(tmp_path, error))
+    assert failure.id == "missing_package" and list(failure.changes.items()) == [WITHOUT_LIBRARY[library]]
+    assert Configuration.from_values(failure.changes)
+
+
 def test_a_port_that_is_taken_is_named_and_freed_in_the_form(tmp_path):
     with socket.socket() as taken, socket.socket() as second:
         taken.bind(("127.0.0.1", 0))
@@ -215,6 +227,29 @@ def test_what_is_not_known_shows_the_end_of_its_traceback(tmp_path):
     assert failure.changes == {}
 
 
+@pytest.mark.parametrize(
+    ("program", "cause"),
+    [
+        ("open('absent')", "missing_file"),
+        ("import pickle; pickle.loads(b'x')", "damaged_file"),
+        ("print('warning: No space left on device'); raise KeyError(1)", "unknown"),
+    ],
+)
+def test_what_a_library_raises_is_named_and_what_a_run_survived_is_not(tmp_path, program, cause):
+    run = make_run(tmp_path, program)
+    run_job(run, patience=SHORT)
+    assert find_failure(run).id == cause
+
+
+@posix_only
+def test_a_kill_is_not_taken_for_what_the_log_warned_of_before(tmp_path):
+    run = make_run(
+        tmp_path, "import os; print('OSError: No space left on device', flush=True); os.kill(os.getpid(), 9)"
+    )
+    run_job(run, patience=SHORT)
+    assert find_failure(run).id in ("killed", "killed_for_memory")
+
+
 def test_a_run_that_did_not_fail_has_no_failure(tmp_path):
     run = make_run(tmp_path, ENDS)
     assert find_failure(run) is None
@@ -233,3 +268,17 @@ def test_every_text_takes_the_parameters_that_it_names_and_a_record_is_json(tmp_
     record = find_failure(failed_with(tmp_path, ValueError("x"))).record()
     write_json(tmp_path / "failure.json", record)
     assert read_json(tmp_path / "failure.json") == record
+
+
+def test_what_a_command_could_not_do_is_told_in_its_own_words(tmp_path):
+    run = submit_tool("lora", ["info", str(tmp_path / "absent.safetensors")], workspace=tmp_path, title="look")
+    assert run_job(run, patience=SHORT) == 2
+    failure = find_failure(run)
+    assert (run.job().kind, failure.id) == ("lora", "told") and "there is no such file" in failure.sentence
+
+
+def test_a_fault_on_windows_is_told_with_its_number(tmp_path):
+    run = make_run(tmp_path, ENDS)
+    write_json(run.exit_file, {"code": 0xC0000005, "how": "", "at": 0.0})
+    failure = find_failure(run)
+    assert (failure.id, failure.parameters["signal_name"]) == ("fault", "0xC0000005")

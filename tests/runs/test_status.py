@@ -90,3 +90,41 @@ def test_a_missing_or_broken_file_is_none(tmp_path):
     for name in ("absent.json", "half.json", "list.json", "binary.json"):
         assert read_json(tmp_path / name) is None
     assert read_status(tmp_path / "absent.json") is None
+
+
+def test_no_clock_that_jumps_changes_durations_or_how_often_a_status_is_written(tmp_path):
+    seconds, of_day = [100.0], [1000.0]
+    reporter = Reporter(tmp_path, clock=lambda: seconds[0], wall_clock=lambda: of_day[0])
+    reporter.update(phase="training")
+    for jump in (-1e6, 5e8, 0.0):
+        seconds[0] += 1
+        of_day[0] = 1000 + jump
+        reporter.update(step=int(seconds[0]))
+        status = read_status(tmp_path / "status.json")
+        assert (status.seconds, status.step) == (seconds[0] - 100, int(seconds[0]))
+        assert status.updated == of_day[0] and status.started == 1000
+    reporter.add_metrics(step=1)
+    assert json.loads((tmp_path / "metrics.jsonl").read_text())["time"] == 1000
+
+
+def test_a_trouble_is_told_at_once_and_each_kind_once(tmp_path):
+    reporter = Reporter(tmp_path)
+    for message in ("first", "second"):
+        reporter.trouble("disk_full", message)
+    assert read_status(tmp_path / "status.json").troubles == ({"id": "disk_full", "message": "first"},)
+
+
+def test_room_is_kept_back_until_the_outcome_is_told(tmp_path):
+    reporter = Reporter(tmp_path)
+    assert (tmp_path / ".reserve").stat().st_size == 64 * 1024
+    reporter.update(phase="done", outcome="finished")
+    assert not (tmp_path / ".reserve").exists()
+
+
+def test_the_most_memory_that_was_used_is_told_in_bytes():
+    reporter = Reporter(None)
+    reporter.update(phase="training")
+    before = reporter.status.peak_memory_bytes
+    filled = b"x" * (before + (64 << 20))
+    reporter.update(step=1)
+    assert reporter.status.peak_memory_bytes >= len(filled)
