@@ -82,7 +82,7 @@ def move(options: argparse.Namespace) -> int:
 
 
 def watch(options: argparse.Namespace) -> int:
-    """Tell each change of a run until nothing waits or goes on. Returns 0 if all of them finished, else 1."""
+    """Tell each change of a run, one a line, until nothing waits or goes on. Returns 0 if all finished, else 1."""
     told: dict[str, tuple[RunState, str]] = {}
     watched = [run for run in reversed(list_runs(options.workspace)) if not run.state().is_over]
     while True:
@@ -102,7 +102,7 @@ def _tell_change(run: RunFolder, told: dict[str, tuple[RunState, str]], *, as_js
         return
     told[run.name] = (row.state, row.phase)
     if as_json:
-        show_json(row.record())
+        show_json(row.record(), indent=None)
     else:
         print(
             f"{time.strftime('%H:%M:%S')}  {run.name}  {row.state.value} {row.phase} {row.message}".rstrip(), flush=True

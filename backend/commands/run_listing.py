@@ -58,9 +58,9 @@ def show_runs(runs: Sequence[RunFolder], *, as_json: bool) -> None:
     show_rows([row for run in runs if (row := row_of(run)) is not None], as_json=as_json)
 
 
-def show_json(value: Any) -> None:
-    """Print a value as JSON; what JSON does not know (a loss that is no number) is null."""
-    print(json.dumps(_without_nan(value), ensure_ascii=False, indent=1, allow_nan=False), flush=True)
+def show_json(value: Any, *, indent: int | None = 1) -> None:
+    """Print a value as JSON, without indent on one line; what JSON does not know (a loss that is no number) is null."""
+    print(json.dumps(_without_nan(value), ensure_ascii=False, indent=indent, allow_nan=False), flush=True)
 
 
 def add_run_name(parser: argparse.ArgumentParser) -> None:

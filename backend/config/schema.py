@@ -247,7 +247,7 @@ class OptimizerOptions(OptionGroup):
     max_grad_norm: float = option(1.0, label="Gradient norm limit", ge=0)
     """Gradients longer than this are shortened to it. 0 means no limit."""
 
-    stop_after_nan_steps: int = option(5, label="Stop after failed steps", unit="steps", ge=1)
+    stop_after_nan_steps: int = option(5, label="Stop after failed steps", unit="optimizer steps", ge=1)
     """Steps whose loss or gradient is no number (NaN) change nothing; after so many of them in a row the training saves
     what it had learned before, and ends."""
 

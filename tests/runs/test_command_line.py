@@ -75,7 +75,7 @@ def test_a_run_is_named_by_a_part_that_no_other_has(tmp_path, command):
     assert command("runs", "show", "_ab") == 0 and "state: queued" in command.out
 
 
-def test_watch_tells_each_change_and_whether_all_finished(tmp_path, command):
+def test_watch_tells_each_change_and_whether_all_finished(tmp_path, command, capsys):
     run = make_run(tmp_path, jobs.ENDS)
     thread = threading.Thread(target=work, args=[tmp_path], kwargs={"patience": SHORT})
     thread.start()
@@ -85,8 +85,10 @@ def test_watch_tells_each_change_and_whether_all_finished(tmp_path, command):
     failing = make_run(tmp_path, jobs.FAILS)
     thread = threading.Thread(target=run_job, args=[failing])
     thread.start()
-    assert command("queue", "watch") == 1
+    assert main(["queue", "watch", "--json", "--workspace", str(tmp_path)]) == 1
     thread.join()
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["run"] for row in rows} == {failing.name} and rows[-1]["state"] == "failed"
 
 
 def test_a_run_that_failed_shows_why(tmp_path, command):
