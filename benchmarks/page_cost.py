@@ -1,7 +1,7 @@
 """What the page costs while a training runs: python -m benchmarks.page_cost ADDRESS SERVER_PID [TAB] [SECONDS].
 
-Opens the page at that tab in a Chromium and tells the processor time that the server and its TensorBoard used meanwhile,
-in percent of one core. The browser's own is not counted.
+Opens the page at that tab in a Chromium and tells the processor time that the server and its TensorBoard used
+meanwhile, in percent of one core. The browser's own is not counted.
 """
 
 from __future__ import annotations
