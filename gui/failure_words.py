@@ -17,14 +17,20 @@ def told_failure(failure: Failure, texts: Texts) -> dict[str, Any]:
     """
     record = failure.record()
     if words := texts.tree.get("failures", {}).get(failure.id):  # the English ones stand in the backend
-        states = texts.tree["states"]  # of a run that this one needed
-        parameters = {name: states.get(value, value) for name, value in failure.parameters.items()}
+        parameters = {name: _in_words(value, texts) for name, value in failure.parameters.items()}
         record["sentence"], record["advice"] = fill(words["cause"], parameters), fill(words["advice"], parameters)
     record["changes"] = [
-        {"option": name, "label": all_options()[name].label, "value": _shown(name, value), "given": value}
+        {"option": name, "label": texts.option_label(all_options()[name]), "value": _shown(name, value), "given": value}
         for name, value in failure.changes.items()
     ]
     return record
+
+
+def _in_words(value: str | int, texts: Texts) -> str | int:
+    """A parameter in the language of the texts: the state of a run that was needed, or a message of the backend."""
+    if value in texts.tree["states"]:
+        return str(texts.tree["states"][value])
+    return texts.message(value) if isinstance(value, str) else value
 
 
 def _shown(name: str, value: Any) -> str | bool:

@@ -27,7 +27,7 @@ async def change_form(request: Request) -> JSONResponse:
     except ValueError:
         return JSONResponse({"error": "wanted a JSON object of options"}, status_code=400)
     except UserError as error:
-        return refused(error)
+        return refused(request, error)
     kept = dict(zip(all_options(), draft.load(), strict=True))
     draft.save(list({**kept, **fields}.values()))
     return JSONResponse({"changed": list(fields)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -11,7 +12,9 @@ from backend.errors import UserError
 from backend.runs import actions, order
 from backend.runs.folder import RunFolder, find_run
 from backend.runs.queue import ensure_worker
+from gui.languages import language_of
 from gui.run_feed import PASSING_REQUESTS
+from gui.texts import texts_of
 
 Action = Callable[[RunFolder], None]
 
@@ -68,13 +71,15 @@ def act(request: Request, action: Action) -> JSONResponse:
     try:
         action(run)
     except UserError as error:
-        return refused(error)
+        return refused(request, error)
     return JSONResponse({"run": run.name})
 
 
-def refused(error: UserError) -> JSONResponse:
-    """The answer that says why something cannot be done: {"error": a line for each problem}."""
-    return JSONResponse({"error": "\n".join(map(str, error.problems))}, status_code=409)
+def refused(request: Request, error: UserError) -> JSONResponse:
+    """The answer that says in the page's language why something cannot be done: {"error": a line for each problem}."""
+    texts = texts_of(language_of(request))
+    told = [replace(p, message=texts.message(p.message), hint=texts.message(p.hint)) for p in error.problems]
+    return JSONResponse({"error": "\n".join(map(str, told))}, status_code=409)
 
 
 def no_run(request: Request) -> JSONResponse:

@@ -17,7 +17,9 @@ from backend.errors import UserError
 from backend.runs.again import given_configuration
 from backend.runs.folder import RunFolder, find_run
 from gui.form import FieldValue, to_field
+from gui.languages import language_of
 from gui.run_actions import no_run
+from gui.texts import Texts, texts_of
 
 POINTS = 1200
 """At most so many points of a curve are sent, the lowest and the highest of each stretch."""
@@ -41,14 +43,15 @@ def differing_settings(request: Request) -> JSONResponse:
     """Answers {"settings": [{"option", "label", "values": as its field shows it, for each ?run=}, ...]}."""
     names = request.query_params.getlist("run")[:MOST_RUNS]
     runs = [find_run(request.app.state.workspace, name) for name in names]
-    return JSONResponse({"settings": differences([run for run in runs if run is not None])})
+    texts = texts_of(language_of(request))
+    return JSONResponse({"settings": differences([run for run in runs if run is not None], texts)})
 
 
-def differences(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
+def differences(runs: Sequence[RunFolder], texts: Texts) -> list[dict[str, Any]]:
     """The options in which the runs, as they were given, differ; a run whose settings cannot be read has none."""
     given = [_given(run) for run in runs]
     return [
-        {"option": name, "label": declared.label, "values": [_shown(values, name) for values in given]}
+        {"option": name, "label": texts.option_label(declared), "values": [_shown(values, name) for values in given]}
         for name, declared in all_options().items()
         if len({_shown(values, name) for values in given}) > 1
     ]

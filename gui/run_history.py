@@ -94,7 +94,7 @@ def _submit(request: Request, make: Callable[[RunFolder], RunFolder]) -> JSONRes
     try:
         made = make(run)
     except UserError as error:
-        return refused(error)
+        return refused(request, error)
     ensure_worker(run.workspace)
     return JSONResponse({"run": made.name})
 
@@ -104,7 +104,7 @@ def _with_bin(request: Request, action: Callable[[Path, str], object]) -> JSONRe
     try:
         action(request.app.state.workspace, name)
     except UserError as error:
-        return refused(error)
+        return refused(request, error)
     return JSONResponse({"run": name})
 
 

@@ -10,6 +10,9 @@ const POINTS = 800;
 const HEIGHT = 290;
 const MARGIN = { left: 58, right: 24, top: 14, bottom: 28 };
 
+/** In less there is no room for a curve beside the numbers of its axis. */
+export const NARROWEST_PX = 160;
+
 /**
  * From steps and values to pixels: {x(step), y(value), stepAt(pixels), xAxis, yAxis, range}.
  * range: [first, last] step to show, undefined for the whole.

@@ -1,7 +1,7 @@
 // The curves of the run: loss, its average, by epoch, learning rates, gradient norm, over an earlier run's if wanted.
 
 import { curveChoice } from "./curve_choice.js";
-import { axesOf, drawing, legendOf } from "./curve_drawing.js";
+import { axesOf, drawing, legendOf, NARROWEST_PX } from "./curve_drawing.js";
 import { checkpointSteps, figureOf, hasValues, summaryOf } from "./curve_figure.js";
 import { curveReader } from "./curve_reader.js";
 import { curveZoom } from "./curve_zoom.js";
@@ -24,7 +24,7 @@ export function curvesView(feed) {
   const redraw = paced(draw, REDRAW_MS);
 
   function draw() {
-    if (!plot.clientWidth) return; // hidden with its tab; drawn when it is seen
+    if (plot.clientWidth < NARROWEST_PX) return; // hidden with its tab, or not laid out yet; drawn when it is seen
     whole.hidden = !zoom.range;
     const figure = figureOf(feed.series, choice.key, choice);
     if (!hasValues(figure)) return drawNothing();

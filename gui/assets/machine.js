@@ -102,6 +102,9 @@ function runMeters({ run, cores, memory_total }) {
   return [...meters, { key: "run disk", name: texts.machine.run_disk, title: processes, share: null, words }];
 }
 
+/** "13.8 / 23.5 GiB" */
 function usedOf(used, total) {
-  return fill(texts.monitor.step_of, { step: formatBytes(used), total: formatBytes(total) });
+  const [amount, unit] = formatBytes(used).split(" ");
+  const whole = formatBytes(total);
+  return fill(texts.monitor.step_of, { step: whole.endsWith(` ${unit}`) ? amount : `${amount} ${unit}`, total: whole });
 }

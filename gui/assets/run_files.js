@@ -2,12 +2,15 @@
 
 import { copyText } from "./clipboard.js";
 import { element } from "./dom.js";
+import { showInTensorBoard } from "./tensorboard_choice.js";
 import { texts } from "./texts.js";
 
 /** The card: {element, update()}. */
 export function filesView(feed) {
-  const list = element("ul", { class: "loom-files" });
-  const card = element("section", { class: "loom-panel", "aria-label": texts.files.title }, element("h2", {}, texts.files.title), list);
+  const list = element("ul", { class: "loom-files", tabindex: 0, "aria-label": texts.files.title });
+  const board = element("button", { type: "button", class: "loom-link", onclick: () => showInTensorBoard([feed.run.run]) }, texts.files.tensorboard);
+  const head = element("div", { class: "loom-panel-head" }, element("h2", {}, texts.files.title), board);
+  const card = element("section", { class: "loom-panel", "aria-label": texts.files.title }, head, list);
   let shown;
 
   function update() {
@@ -15,6 +18,7 @@ export function filesView(feed) {
     const logFolder = feed.status?.log_folder ?? "";
     card.hidden = feed.run?.kind !== "train";
     const key = JSON.stringify([files, logFolder]);
+    board.hidden = !logFolder;
     if (key === shown) return; // so that a focused button stays
     shown = key;
     const saved = files.map((path) => fileRow(path));

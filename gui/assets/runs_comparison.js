@@ -1,6 +1,6 @@
 // Runs compared: their curves over each other, and the settings in which they differ.
 
-import { axesOf, drawing, legendOf } from "./curve_drawing.js";
+import { axesOf, drawing, legendOf, NARROWEST_PX } from "./curve_drawing.js";
 import { curveReader } from "./curve_reader.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { compared, summaryOf } from "./curve_figure.js";
@@ -52,7 +52,7 @@ export function comparisonView() {
   }
 
   function draw() {
-    if (!plot.clientWidth) return; // hidden with its tab
+    if (plot.clientWidth < NARROWEST_PX) return; // hidden with its tab, or not laid out yet
     const figure = compared(rows.map((row, index) => ({ name: row.title, curve: curves[index]?.[curve.value] })), texts.curves.tabs[curve.value]);
     if (!figure.lines.length) {
       plot.replaceChildren(element("p", { class: "loom-empty" }, texts.curves.no_values));

@@ -8,10 +8,12 @@ import { mediaOf, playWhatIsSeen } from "./sample_media.js";
 import { fill, texts } from "./texts.js";
 
 const REFRESH_MS = 3000;
+const NEAR_END_PX = 24;
 
 /** The grid as a card: {element, update(), end()}. */
 export function samplesView(feed) {
   const grid = element("div", { class: "loom-samples-grid", role: "table", "aria-label": texts.samples.title });
+  const frame = element("div", { class: "loom-samples-scroll", tabindex: 0, role: "group", "aria-label": texts.samples.grid }, grid);
   const comparison = sampleComparison();
   const hint = element("p", { class: "loom-muted loom-samples-hint" }, texts.samples.hint);
   const card = element(
@@ -19,7 +21,7 @@ export function samplesView(feed) {
     { class: "loom-panel loom-samples", "aria-label": texts.samples.title, hidden: true },
     element("div", { class: "loom-panel-head" }, element("h2", {}, texts.samples.title), hint),
     comparison.element,
-    element("div", { class: "loom-samples-scroll", tabindex: 0, role: "group", "aria-label": texts.samples.grid }, grid),
+    frame,
   );
   const player = playWhatIsSeen();
   let run;
@@ -43,9 +45,11 @@ export function samplesView(feed) {
     if (key === shown) return; // so that what plays goes on
     shown = key;
     player.forget();
+    const wasAtEnd = frame.scrollLeft + frame.clientWidth >= frame.scrollWidth - NEAR_END_PX;
     grid.replaceChildren(...gridRows(samples, { run, onCompare: comparison.toggle }));
     comparison.mark(grid);
     grid.querySelectorAll("video").forEach(player.watch);
+    if (wasAtEnd) frame.scrollLeft = frame.scrollWidth; // the newest ones
   }
 
   function update() {
@@ -100,5 +104,5 @@ function sampleCell(sample, { run, prompt, column, onCompare }) {
   const name = fill(texts.samples.sample, { prompt, at: column });
   const compare = element("button", { type: "button", class: "loom-chip loom-compare", "aria-pressed": false, "data-sample": sample.file, "aria-label": `${texts.samples.compare}: ${name}` }, texts.samples.compare);
   compare.addEventListener("click", () => onCompare({ ...sample, address, name, column }));
-  return element("figure", {}, mediaOf(sample, { address, name }), compare);
+  return element("figure", {}, mediaOf(sample, { address, name, isSmall: true }), compare);
 }

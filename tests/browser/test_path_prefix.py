@@ -28,7 +28,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_every_part_of_the_page_works_under_a_path_prefix(page, address):
     assert address.endswith("/tools/loom1/")
     failed = []
-    page.on("requestfailed", lambda request: failed.append(request.url))
     page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
     page.goto(address)
     expect(page.locator("#loom-header")).to_contain_text("under_a_prefix")

@@ -28,7 +28,9 @@ def test_a_failure_is_told_with_the_options_whose_change_helps():
     told = told_failure(failure, texts_of("en"))
     assert told["sentence"] == "It was not started because it needs 20261122_cache, which is failed."
     assert told["evidence"] == ["a line"]
-    assert told["changes"] == [{"option": "blocks_to_swap", "label": "Blocks to swap", "value": "20", "given": 20}]
+    assert told["changes"] == [
+        {"option": "blocks_to_swap", "label": "Blocks to swap [blocks]", "value": "20", "given": 20}
+    ]
 
 
 def test_a_translated_failure_names_states_in_its_language():

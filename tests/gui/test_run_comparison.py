@@ -1,6 +1,7 @@
 import numpy as np
 
 from gui.run_comparison import POINTS, differences
+from gui.texts import texts_of
 from tests.gui.written_runs import end_run, make_run
 
 
@@ -14,7 +15,7 @@ def test_only_settings_that_differ_are_told(tmp_path, serve_page):
         "gradient_checkpointing": [True, False],
         "seed": ["0", ""],
     }
-    assert differences([first, first]) == []
+    assert differences([first, first], texts_of("en")) == []
 
 
 def test_a_curve_of_few_steps_is_whole_and_one_of_many_keeps_its_peaks(tmp_path, serve_page):
