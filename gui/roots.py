@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from backend.errors import OptionError
-from gui.settings import Settings, read_settings
+from gui.settings import read_settings
 
 _DATA_FOLDERS = ("/mnt", "/media", "/run/media", "/data", "/Volumes")
 """Where Linux and macOS mount drives that people keep their data on."""
@@ -17,9 +17,13 @@ _DATA_FOLDERS = ("/mnt", "/media", "/run/media", "/data", "/Volumes")
 def allowed_roots(workspace: Path) -> list[Path]:
     """Real paths of the folders that may be looked into, those that are there.
 
-    Those that the settings list; else the workspace, the user's home, and mounted data drives.
+    Those that the settings list; where they list none, the workspace, the user's home, and mounted data drives; where
+    they cannot be read, the workspace alone.
     """
-    named = [Path(folder) for folder in _settings(workspace).allowed_roots]
+    try:
+        named = [Path(folder) for folder in read_settings(workspace).allowed_roots]
+    except OptionError:
+        named = [workspace]
     folders = named or (workspace, Path.home(), *_data_drives())
     resolved = (path for folder in folders if (path := resolved_folder(folder)) is not None)
     return list(dict.fromkeys(resolved))
@@ -37,13 +41,6 @@ def resolved_folder(path: Path) -> Path | None:
         return real if real.is_dir() else None
     except (OSError, ValueError, RuntimeError):  # missing, a NUL in the name, a loop of links (before Python 3.13)
         return None
-
-
-def _settings(workspace: Path) -> Settings:
-    try:
-        return read_settings(workspace)
-    except OptionError:  # damaged: the defaults are no wider than the user's own reach
-        return Settings()
 
 
 def _data_drives() -> list[Path]:

@@ -52,7 +52,12 @@ def read_settings(workspace: Path) -> Settings:
 
 
 def write_settings(workspace: Path, settings: Settings) -> None:
-    """Keep the settings. Raises OSError if they cannot be written."""
+    """Keep the settings. Raises OptionError for folders that are not there, OSError if the disk refuses.
+
+    A folder may be gone later, such as that of a drive that is not mounted.
+    """
+    if gone := [root for root in settings.allowed_roots if not Path(root).is_dir()]:
+        raise OptionError.of(Problem(f"{root}: no such folder", option="allowed_roots") for root in gone)
     write_text(
         workspace / SETTINGS_FILE, tomlkit.dumps({**asdict(settings), "allowed_roots": [*settings.allowed_roots]})
     )
@@ -72,6 +77,4 @@ def _root_problem(root: object) -> Problem | None:
         return Problem(
             f"{text}: is no absolute path", hint="write it from the drive or the root on", option="allowed_roots"
         )
-    if not Path(text).is_dir():
-        return Problem(f"{text}: no such folder", option="allowed_roots")
     return None

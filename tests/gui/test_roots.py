@@ -66,9 +66,14 @@ def test_without_settings_workspace_and_home_may_be_looked_into(tmp_path, monkey
 
 def test_the_settings_say_which_folders_alone(tmp_path):
     (tmp_path / "data").mkdir()
-    listed = [str(tmp_path / "data"), str(tmp_path / "gone"), str(tmp_path / "data"), 5]
+    listed = [str(tmp_path / "data"), str(tmp_path / "gone"), str(tmp_path / "data")]
     (tmp_path / "settings.toml").write_text(f"allowed_roots = {json.dumps(listed)}\n", encoding="utf-8")
     assert allowed_roots(tmp_path) == [(tmp_path / "data").resolve()]
+
+
+def test_with_settings_that_cannot_be_read_only_the_workspace_may_be_looked_into(tmp_path):
+    (tmp_path / "settings.toml").write_text("allowed_roots = 5\n", encoding="utf-8")
+    assert allowed_roots(tmp_path) == [tmp_path.resolve()]
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"path": 3}'])

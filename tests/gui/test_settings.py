@@ -36,12 +36,20 @@ def test_empty_texts_count_as_not_given(tmp_path):
         ({"allowed_roots": "all"}, "not laid out as settings.toml is"),
         ({"allowed_roots": [3]}, "a list of folders is wanted"),
         ({"allowed_roots": ["photos"]}, "photos: is no absolute path"),
-        ({"allowed_roots": ["/no/such/folder"]}, "/no/such/folder: no such folder"),
     ],
 )
 def test_what_does_not_work_is_refused(values, message):
     with pytest.raises(OptionError, match=message):
         Settings.from_values(values)
+
+
+def test_a_folder_that_is_not_there_is_not_kept_but_may_go_away_later(tmp_path):
+    with pytest.raises(OptionError, match="gone: no such folder"):
+        write_settings(tmp_path, Settings(allowed_roots=(str(tmp_path / "gone"),)))
+    (tmp_path / "drive").mkdir()
+    write_settings(tmp_path, Settings(allowed_roots=(str(tmp_path / "drive"),)))
+    (tmp_path / "drive").rmdir()
+    assert read_settings(tmp_path).allowed_roots == (str(tmp_path / "drive"),)
 
 
 def test_all_mistakes_are_told_at_once():
