@@ -42,17 +42,13 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     configuration = with_fetched_state(configuration, run)
     seed = _seed(configuration)
     data = load_data(configuration, seed=seed, processes=process_count(), tell=is_first_process())
-    check_chosen_optimizer(configuration)
-    check_noise_levels(configuration, data)
-    check_device(configuration, training_device(process_count()))
+    _check_before_loading(configuration, data)
     facts, start = resume_facts(configuration, data), find_start(configuration, data)
     places = make_output_places(configuration, run) if is_first_process() else None
     accelerator = make_accelerator(configuration, places.logs if places else None)
-    reporter.update(
-        log_folder=str(places.logs if places else ""),
-        total_steps=data.steps.total_steps,
-        total_epochs=data.steps.epochs,
-    )
+    reporter.update(total_steps=data.steps.total_steps, total_epochs=data.steps.epochs)
+    if places:
+        reporter.update(log_folder=str(places.logs))
     torch.manual_seed(seed)
     _stop_if_asked(reporter)
 
@@ -113,8 +109,15 @@ def noise_sampling(configuration: Configuration) -> NoiseSampling:
     return NoiseSampling(**{name: getattr(options, name) for name in NoiseSampling.__dataclass_fields__})
 
 
-def check_noise_levels(configuration: Configuration, data: TrainingData) -> None:
-    """Raise OptionError, before anything is loaded, if a range of timesteps keeps practically nothing to draw.
+def _check_before_loading(configuration: Configuration, data: TrainingData) -> None:
+    """Raise OptionError for what could not be trained so; the plan cannot tell it, as torch is needed."""
+    check_chosen_optimizer(configuration)
+    _check_noise_levels(configuration, data)
+    check_device(configuration, training_device(process_count()))
+
+
+def _check_noise_levels(configuration: Configuration, data: TrainingData) -> None:
+    """Raise OptionError if a range of timesteps keeps practically nothing to draw.
 
     For each size of picture as many are drawn as no batch has, so that a training does not find out in the middle.
     """
