@@ -71,7 +71,7 @@ export function logView(feed) {
     if (!told || search.value !== text) return;
     rows.showFound(told.matches, text, pages.open);
     checkbox.checked = false;
-    pages.update({ isLonger: true });
+    pages.update({ isLonger: true, isFound: true });
     const first = told.found > told.matches.length ? ` ${fill(texts.log.first_only, { count: formatCount(told.matches.length) })}` : "";
     setText(matches, fill(texts.log.matches, { count: formatCount(told.found), total: formatCount(told.total) }) + first);
     setText(spoken, matches.textContent);

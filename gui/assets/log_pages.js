@@ -8,7 +8,7 @@ import { fill, texts } from "./texts.js";
 const LINES = 500;
 
 /**
- * {element, begin(), update({isLonger}), open(line)} beside the rows; line is a number from 0.
+ * {element, begin(), update({isLonger, isFound}), open(line)} beside the rows; line is a number from 0.
  * onPage is called before a page is shown, onLive to go back to the end that grows.
  */
 export function logPages(feed, { rows, container, onPage, onLive }) {
@@ -54,10 +54,11 @@ export function logPages(feed, { rows, container, onPage, onLive }) {
     return get(`${runAddress(run, "log")}?from=${from}&count=${count}`).catch(() => null); // told by the header
   }
 
-  function update({ isLonger }) {
-    if (rows.isLive) first = undefined;
+  function update({ isLonger, isFound = false }) {
+    if (rows.isLive || isFound) first = undefined; // no page is shown
     bar.hidden = !isLonger;
-    later.disabled = end.disabled = rows.isLive;
+    later.disabled = first === undefined;
+    end.disabled = rows.isLive;
     start.disabled = first === 0;
     setText(told, first === undefined ? (rows.isLive ? texts.log.last_lines : "") : fill(texts.log.page, { first: formatCount(first + 1), last: formatCount(Math.min(first + LINES, total)), total: formatCount(total) }));
   }

@@ -85,9 +85,9 @@ function gridRows(samples, { run, onCompare }) {
     const own = new Map(samples.filter((sample) => sample.index === index).map((sample) => [columnOf(sample), sample]));
     const prompt = [...own.values()].at(-1).prompt || fill(texts.samples.prompt_number, { number: index + 1 });
     const cells = columns.map((column) => element("div", { role: "cell" }, own.has(column) ? sampleCell(own.get(column), { run, prompt, column, onCompare }) : ""));
-    return element("div", { role: "row", class: "loom-samples-row" }, element("span", { role: "rowheader", title: prompt }, prompt), ...cells);
+    return element("div", { role: "row", class: "loom-samples-row" }, element("span", { role: "rowheader", title: prompt }, element("span", {}, prompt)), ...cells);
   });
-  const width = `minmax(84px, 110px) repeat(${columns.length}, minmax(112px, 200px))`;
+  const width = `110px repeat(${columns.length}, 150px)`;
   return [head, ...rows].map((row) => {
     row.style.gridTemplateColumns = width;
     return row;

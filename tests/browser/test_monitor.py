@@ -238,6 +238,7 @@ def test_any_place_of_a_long_log_is_shown_and_all_of_it_searched(page, address, 
 
     log.get_by_label("Search log").fill("LINE 7777")
     expect(log.locator(".loom-log-matches")).to_have_text("11 of 200,001 lines")
+    expect(log).not_to_contain_text("lines 123,")  # no page is shown
     screenshot("log_search")
     log.get_by_role("button", name="Go to line 77,779").click()
     expect(rows.get_by_text("line 77779", exact=True)).to_be_in_viewport()

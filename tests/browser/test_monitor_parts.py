@@ -204,6 +204,22 @@ def test_every_text_stands_out_and_nothing_scrolls_sideways_in_japanese_too(open
     assert too_faint(page, "#loom-monitor") == []
 
 
+def test_what_wandb_kept_offline_is_sent_by_a_button_and_what_hinders_it_is_told(page, address, workspace):
+    run = WrittenRun(workspace, name="offline", log_with="all", wandb_offline=True)
+    kept = workspace / "logs" / "20261122114009" / "wandb" / "offline-run-20261122_114009-a1b2c3d4"
+    kept.mkdir(parents=True)
+    (kept / "run-a1b2c3d4.wandb").write_bytes(b"not whole")
+    run.start(log_folder=str(kept.parents[1]))
+    card = open_monitor(page, f"{address}?run={run.folder.name}").get_by_role("region", name="wandb")
+    expect(card).to_contain_text("when the run is over, it can be sent from here")
+    run.end("finished")
+    card.get_by_role("button", name="Send it now").click()
+    expect(card).to_contain_text("wandb could not send it")
+    page.get_by_role("tab", name="Train").click()
+    page.get_by_role("button", name="Logging").click()
+    expect(page.locator("#section-logging")).to_contain_text(re.compile("wandb is (not )?(logged in|offline)"))
+
+
 def test_the_browser_tells_when_a_run_ends_if_that_is_wanted(open_page, address, workspace):
     run = WrittenRun(workspace, name="to_be_told")
     run.start()
