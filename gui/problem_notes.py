@@ -38,4 +38,6 @@ def _sentence(text: str) -> str:
     """The text with a capital, unless it begins with a name that has to stay as it is, and with an end."""
     first_word = text.split(" ", 1)[0]
     begun = text[:1].upper() + text[1:] if first_word.isalpha() else text
-    return begun if begun.endswith((".", "?", "!", "。", "？", "！")) else f"{begun}."
+    if begun.endswith((".", "?", "!", "。", "？", "！")):
+        return begun
+    return f"{begun}{'.' if begun[-1:].isascii() else '。'}"
