@@ -24,7 +24,7 @@ def build_page(workspace: Path, texts: Texts) -> gr.Blocks:
                 build_monitor()
             with gr.Tab(texts("tabs.tensorboard"), id="tensorboard"):
                 build_tensorboard()
-        page.load(train.fill, outputs=train.filled, **EVENT_OPTIONS).then(
+        page.load(train.fill, outputs=train.filled, show_progress_on=train.shown, **EVENT_OPTIONS).then(
             train.show, inputs=train.fields, outputs=train.shown, **EVENT_OPTIONS
         )
     return page
