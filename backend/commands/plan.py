@@ -40,6 +40,16 @@ def format_plan(plan: Plan) -> str:
         lines.append(f"still to be cached    {count.missing:,}")
     if plan.steps:
         lines.append(f"steps                 {plan.steps.total_steps:,} in {plan.steps.epochs:,} epochs")
+    if plan.saved:
+        lines.append(
+            f"saved                 {plan.saved.files:,} LoRA files, {plan.saved.states:,} states, "
+            f"{plan.disk_bytes / 2**30:,.2f} GiB at most"
+        )
+    if plan.memory:
+        lines.append(
+            f"memory                {plan.memory.total / 2**30:,.1f} GiB on each device, "
+            f"{plan.memory.in_cpu_memory / 2**30:,.1f} GiB beside it"
+        )
     return "\n".join([*lines, *(f"{problem.severity}: {problem}" for problem in plan.problems)])
 
 
