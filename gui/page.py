@@ -34,7 +34,8 @@ def build_page(workspace: Path, texts: Texts) -> gr.Blocks:
             with gr.Tab(texts("tabs.settings"), id="settings"):
                 build_settings()
         refill = gr.Button(elem_id="loom-refill")  # clicked by script when the draft was changed; never shown
-        gr.on([page.load, refill.click], train.fill, outputs=train.filled, **EVENT_OPTIONS).then(
+        fill = {"outputs": train.filled, "show_progress_on": train.shown, **EVENT_OPTIONS}
+        gr.on([page.load, refill.click], train.fill, **fill).then(
             train.show, inputs=train.fields, outputs=train.shown, **EVENT_OPTIONS
         )
     return page

@@ -12,6 +12,7 @@ import { restoreOptionLevel, revealOption, showOptions } from "./option_level.js
 import { startOptionSearch } from "./option_search.js";
 import { dressPaths } from "./path_fields.js";
 import { drawPlanPlots } from "./plan_plots.js";
+import { namePlanTexts } from "./plan_texts.js";
 
 const FIRST_SECTION = "model";
 
@@ -41,6 +42,7 @@ function follow() {
   readFirst();
   tellMessages();
   drawPlanPlots();
+  namePlanTexts();
   markProblems(navigationButtons());
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from gui.demo import DEMO_PRESET
-from gui.form import Draft
+from gui.form import Draft, form_of
 from gui.loaded_preset import LoadedPreset
 from gui.tabs.events import EVENT_OPTIONS
 from gui.tabs.train_changes import ChangesCard, ChangesHandlers, build_changes
@@ -93,7 +93,9 @@ def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
     def fill() -> list[Any]:
         """The form as it was left, when a page is opened."""
         choices = gr.Dropdown(choices=preset_choices(workspace, texts))
-        return [choices, preset_handlers.describe(DEMO_PRESET), *Draft(workspace).load()]
+        kept = zip(Draft(workspace).load(), form_of({}), strict=True)
+        fields = [gr.skip() if value == default else value for value, default in kept]  # shown as they are already
+        return [choices, preset_handlers.describe(DEMO_PRESET), *fields]
 
     return TrainTab(fill, [choice.chosen, keeping.about, *fields], plans.show, [*side.choices, *fields], side.shown)
 
@@ -118,7 +120,7 @@ def _wire_plan(plans: PlanHandlers, side: PlanSide, fields: Fields, texts: Texts
 def _wire_scripts(fields: Fields) -> None:
     gr.on([field.change for field in fields], None, js=FORM_CHANGED, **EVENT_OPTIONS)
     write = gr.Button("Write", elem_id="write-form")  # clicked by script; never shown
-    write.click(None, inputs=fields, outputs=fields, js=WRITE_FORM, **EVENT_OPTIONS)
+    write.click(None, inputs=fields, outputs=fields, js=WRITE_FORM, show_progress_on=write, **EVENT_OPTIONS)
 
 
 def _wire_history(buttons: HistoryButtons, fields: Fields) -> None:
@@ -132,12 +134,18 @@ def _wire_history(buttons: HistoryButtons, fields: Fields) -> None:
         **EVENT_OPTIONS,
     )
     for button, move in ((buttons.undo, undo), (buttons.redo, redo)):
-        button.click(move, inputs=inputs, outputs=[*buttons.shown, *fields], **EVENT_OPTIONS)
+        button.click(move, inputs=inputs, outputs=[*buttons.shown, *fields], show_progress_on=button, **EVENT_OPTIONS)
 
 
 def _wire_changes(changing: ChangesHandlers, changes: ChangesCard, side: PlanSide, fields: Fields) -> None:
     outputs = [side.message, changes.card, *fields]
-    changes.apply.click(changing.apply, inputs=[changes.pending, *fields], outputs=outputs, **EVENT_OPTIONS)
+    changes.apply.click(
+        changing.apply,
+        inputs=[changes.pending, *fields],
+        outputs=outputs,
+        show_progress_on=changes.apply,
+        **EVENT_OPTIONS,
+    )
     changes.close.click(changing.close, outputs=changes.card, **EVENT_OPTIONS)
 
 
@@ -150,7 +158,10 @@ def _wire_preset_choice(
     workspace: Path,
 ) -> None:
     inputs = [choice.chosen, *fields]
-    loaded = choice.load.click(handlers.load, inputs=inputs, outputs=[side.message, *fields], **EVENT_OPTIONS)
+    outputs = [side.message, *fields]
+    loaded = choice.load.click(
+        handlers.load, inputs=inputs, outputs=outputs, show_progress_on=choice.load, **EVENT_OPTIONS
+    )
     _remember(loaded, choice.chosen, workspace)
     choice.compare.click(handlers.compare, inputs=inputs, outputs=[side.message, *changes.shown], **EVENT_OPTIONS)
 

@@ -73,7 +73,7 @@ def test_the_plan_follows_the_form_with_numbers_forecast_and_plots(train, screen
 
 
 def test_the_toml_is_shown_whole_or_in_what_differs_and_downloaded(train):
-    toml = train.get_by_label("The configuration that Start will use")
+    toml = train.get_by_role("textbox", name="The configuration that Start will use")
     expect(toml).to_have_value(re.compile(r"lr_scheduler = \"constant\""))
     train.get_by_label("only what differs").check()
     expect(toml).not_to_have_value(re.compile("lr_scheduler"))
@@ -89,7 +89,7 @@ def test_the_toml_is_shown_whole_or_in_what_differs_and_downloaded(train):
 
 def test_the_command_is_quoted_for_the_chosen_shell(train):
     train.locator("#loom-texts").get_by_role("tab", name="Command").click()
-    command = train.get_by_label("The command lines")
+    command = train.get_by_role("textbox", name="The command lines")
     for shell, sign in (("cmd", "cd /d"), ("PowerShell", "Set-Location"), ("bash", "&&")):
         train.get_by_label(shell, exact=True).check()
         expect(command).to_have_value(re.compile(re.escape(sign)))
