@@ -67,8 +67,7 @@ export function drawing(figure, { x, y, xAxis, yAxis, range, width, checkpoints 
     { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" },
     svgElement("g", { class: "loom-grid" }, ...grid),
     svgElement("g", { class: "loom-ticks" }, ...yTexts, ...xTexts),
-    svgElement("clipPath", { id: "loom-plot-area" }, svgElement("rect", { x: MARGIN.left, width: width - MARGIN.left - MARGIN.right, y: 0, height: HEIGHT })),
-    svgElement("g", { "clip-path": "url(#loom-plot-area)" }, ...lines),
+    insideAxes(width, lines),
     ...dots,
   );
 }
@@ -97,6 +96,12 @@ export function legendOf(figure, checkpoints) {
 /** The colour of a line as a small square. */
 export function swatch(style) {
   return element("i", { class: `loom-swatch ${style}`, "aria-hidden": "true" });
+}
+
+/** The lines, cut off where the axes end: a picture inside the picture shows nothing beyond its own edges. */
+function insideAxes(width, lines) {
+  const inner = width - MARGIN.left - MARGIN.right;
+  return svgElement("svg", { x: MARGIN.left, y: 0, width: inner, height: HEIGHT, viewBox: `${MARGIN.left} 0 ${inner} ${HEIGHT}` }, ...lines);
 }
 
 /** What lies between two steps, with the neighbours outside, so that lines go on to the edge. */

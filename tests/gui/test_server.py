@@ -47,6 +47,13 @@ def test_the_login_covers_every_route(serve_page):
         "/files/a.png",
         "/tensorboard/",
         "/logs/not_shown",
+        "/runs",
+        "/trainings",
+        "/machine",
+        "/wandb",
+        "/bin",
+        "/runs/x/log",
+        "/runs/x/samples/a.png",
         "/loom/x.js",
         "/theme.css",
     ]
