@@ -68,10 +68,14 @@ class Adapter(nn.Module, ABC):
         """The change of the weight, (out, in), that these matrices make. alpha: None or 0 means the rank."""
 
     def forward(self, x: Tensor) -> Tensor:
-        base_out = self.base(x)
-        if self.training and self.dropouts.module and torch.rand(()).item() < self.dropouts.module:
-            return base_out
-        return (base_out + self.delta(x)).to(base_out.dtype)
+        out = self.base(x.reshape(-1, x.shape[-1]))  # as rows: of a view autograd could not take a sum in place
+        if not (self.training and self.dropouts.module and torch.rand(()).item() < self.dropouts.module):
+            out = self.add_delta(out, x)
+        return out.view(*x.shape[:-1], -1)
+
+    def add_delta(self, base_out: Tensor, x: Tensor) -> Tensor:
+        """base_out + delta(x) in base_out's dtype and shape, (rows, out_features); base_out may be overwritten."""
+        return (base_out + self.delta(x).reshape(base_out.shape)).to(base_out.dtype)
 
     @abstractmethod
     def delta(self, x: Tensor) -> Tensor:

@@ -46,14 +46,23 @@ class LoRALinear(Adapter):
         rank = parts["lora_down.weight"].shape[0]
         return parts["lora_up.weight"] @ parts["lora_down.weight"] * ((alpha or rank) / rank)
 
+    def add_delta(self, base_out: Tensor, x: Tensor) -> Tensor:
+        if self._compute_dtype(x) != base_out.dtype:
+            return super().add_delta(base_out, x)
+        inner = self._inner(x).flatten(0, -2)  # (..., rank) -> (rows, rank)
+        return base_out.addmm_(inner, self.lora_up.weight.to(inner.dtype).T)  # in place: nothing else is as large
+
     def delta(self, x: Tensor) -> Tensor:
+        return self.lora_up(self._inner(x))
+
+    def _inner(self, x: Tensor) -> Tensor:
+        """The numbers between the matrices, (..., rank), scaled here, where they are fewest."""
         if not torch.is_autocast_enabled(x.device.type):
             x = x.to(self.lora_down.weight.dtype)
         inner = self.lora_down(x)
         if self.training:
             inner = self._dropped(inner)
-        # Scaling between the matrices touches rank numbers a token instead of out_features.
-        return self.lora_up(inner * self.scale)
+        return inner * self.scale
 
     def _dropped(self, inner: Tensor) -> Tensor:
         """The numbers between the matrices, (B, ..., rank), some of them zero and the others larger for it."""

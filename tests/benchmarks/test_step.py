@@ -22,7 +22,8 @@ def test_figures_are_printed_and_written_and_checkpointing_changes_no_number(tmp
     plain, checkpointed = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))
     assert [plain["checkpointing"], checkpointed["checkpointing"]] == [False, True]
     assert (plain["loss"], plain["gradient_norm"]) == (checkpointed["loss"], checkpointed["gradient_norm"])
-    assert 0 < plain["floor_seconds"] < checkpointed["floor_seconds"]
+    operations = [figures["floor_seconds"] * figures["gflops"] for figures in (plain, checkpointed)]
+    assert 0 < operations[0] < operations[1]  # the rates of two processes differ by what else the machine does
     assert plain["seconds"] <= plain["median_seconds"] and plain["modules"] == 12
     assert plain["floor_ratio"] == pytest.approx(plain["floor_seconds"] / plain["seconds"])
 

@@ -189,6 +189,14 @@ def test_the_output_is_base_plus_scaled_product():
     torch.testing.assert_close(layer(x), nn.functional.linear(x, weight, layer.base.bias))
 
 
+def test_the_sum_takes_the_place_of_the_base_output_and_autograd_copies_no_gradient_for_it():
+    layer, x = linear_with_lora(), torch.randn(2, 7, 24)
+    base_out = layer.base(x.flatten(0, 1))
+    out = layer.add_delta(base_out, x)
+    assert out.data_ptr() == base_out.data_ptr()
+    assert out.grad_fn.name() == "AddmmBackward0"  # of a view it would be CopySlices
+
+
 def test_with_a_bfloat16_base_the_sum_is_computed_in_float32_and_rounded_once():
     layer, x = linear_with_lora(torch.bfloat16), torch.randn(2, 7, 24, dtype=torch.bfloat16)
     delta = x.float() @ (0.5 * layer.lora_up.weight @ layer.lora_down.weight).T

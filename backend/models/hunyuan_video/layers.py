@@ -11,14 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backend.models.hunyuan_video.attention import Kernel, attention, sdpa
+from backend.models.hunyuan_video.heads import NORM_EPS, RMSNorm, Rope, heads_of
 
-NORM_EPS = 1e-6
 ROPE_THETA = 256.0
 TIME_FEATURES = 256
 REFINER_BLOCKS = 2
-
-Rope = tuple[Tensor, Tensor]
-"""Cosines and sines, each (S, head_dim / 2), fp32."""
 
 
 # ---------------------------------------------------------------------------------------------------- attention
@@ -27,16 +24,6 @@ Rope = tuple[Tensor, Tensor]
 def split_heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values as views: (B, S, 3 * D) -> three of (B, S, heads, head_dim)."""
     return qkv.unflatten(-1, (3, heads, -1)).unbind(2)
-
-
-def rotate(x: Tensor, rope: Rope) -> Tensor:
-    """Neighbouring pairs of columns turned by the angle of their token's position, in fp32.
-
-    x: (B, S, heads, head_dim). Source: Su et al. 2021 (arXiv:2104.09864).
-    """
-    cos, sin = (table.unsqueeze(1) for table in rope)  # (S, head_dim/2) -> (S, 1, head_dim/2)
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2).type_as(x)
 
 
 @lru_cache(maxsize=16)  # 15 MB each for 30,000 tokens; a run alternates between a few bucket sizes
@@ -60,17 +47,6 @@ def _frequencies(dim: int, device: torch.device) -> Tensor:
     return ROPE_THETA ** (-torch.arange(0, dim, 2, device=device, dtype=torch.float32) / dim)
 
 
-class RMSNorm(nn.Module):
-    """Root mean square norm over the columns of a head, computed in fp32."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x.float(), x.shape[-1:], eps=NORM_EPS).type_as(x) * self.weight.to(x.dtype)
-
-
 # ------------------------------------------------------------------------------------------------- conditioning
 
 
@@ -83,8 +59,14 @@ def timestep_embedding(timesteps: Tensor) -> Tensor:
 
 
 def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm without weights of its own; the conditioning vector gives them."""
-    return F.layer_norm(x, x.shape[-1:], eps=NORM_EPS) * (1 + scale) + shift
+    """LayerNorm without weights of its own; the conditioning vector gives them.
+
+    x: (B, S, D). shift, scale: (B, 1, D). The kernel computes in fp32 by itself; it is called by this name because
+    autocast on CUDA would else make a copy of x in fp32 first, and keep it.
+    """
+    if len(x) > 1:
+        return torch.addcmul(shift, torch.native_layer_norm(x, x.shape[-1:], None, None, NORM_EPS)[0], 1 + scale)
+    return torch.native_layer_norm(x, x.shape[-1:], 1 + scale.flatten(), shift.flatten(), NORM_EPS)[0]
 
 
 class Modulation(nn.Module):
@@ -239,19 +221,20 @@ class DoubleBlock(nn.Module):
         img_shift1, img_scale1, img_gate1, img_shift2, img_scale2, img_gate2 = self.img_mod(vec)
         txt_shift1, txt_scale1, txt_gate1, txt_shift2, txt_scale2, txt_gate2 = self.txt_mod(vec)
 
-        img_q, img_k, img_v = split_heads(self.img_attn_qkv(modulated_norm(img, img_shift1, img_scale1)), self.heads)
-        txt_q, txt_k, txt_v = split_heads(self.txt_attn_qkv(modulated_norm(txt, txt_shift1, txt_scale1)), self.heads)
-        q = torch.cat((self.img_attn_q_norm(img_q), self.txt_attn_q_norm(txt_q)), dim=1)
-        k = torch.cat((self.img_attn_k_norm(img_k), self.txt_attn_k_norm(txt_k)), dim=1)
-        v = torch.cat((img_v, txt_v), dim=1)
+        img_rope, txt_rope = zip(*(table.split((img.shape[1], txt.shape[1])) for table in rope), strict=True)
+        img_qkv = self.img_attn_qkv(modulated_norm(img, img_shift1, img_scale1)).chunk(3, dim=-1)
+        txt_qkv = self.txt_attn_qkv(modulated_norm(txt, txt_shift1, txt_scale1)).chunk(3, dim=-1)
+        img_heads = heads_of(img_qkv, self.img_attn_q_norm, self.img_attn_k_norm, img_rope, heads=self.heads)
+        txt_heads = heads_of(txt_qkv, self.txt_attn_q_norm, self.txt_attn_k_norm, txt_rope, heads=self.heads)
+        q, k, v = (torch.cat(both, dim=1) for both in zip(img_heads, txt_heads, strict=True))
 
-        attended = attention(rotate(q, rope), rotate(k, rope), v, lengths, kernel=self.kernel)
+        attended = attention(q, k, v, lengths, kernel=self.kernel)
         img_attended, txt_attended = attended.split((img.shape[1], txt.shape[1]), dim=1)
 
-        img = img + img_gate1 * self.img_attn_proj(img_attended)
-        img = img + img_gate2 * self.img_mlp(modulated_norm(img, img_shift2, img_scale2))
-        txt = txt + txt_gate1 * self.txt_attn_proj(txt_attended)
-        txt = txt + txt_gate2 * self.txt_mlp(modulated_norm(txt, txt_shift2, txt_scale2))
+        img = torch.addcmul(img, img_gate1, self.img_attn_proj(img_attended))
+        img = torch.addcmul(img, img_gate2, self.img_mlp(modulated_norm(img, img_shift2, img_scale2)))
+        txt = torch.addcmul(txt, txt_gate1, self.txt_attn_proj(txt_attended))
+        txt = torch.addcmul(txt, txt_gate2, self.txt_mlp(modulated_norm(txt, txt_shift2, txt_scale2)))
         return img, txt
 
 
@@ -262,7 +245,7 @@ class SingleBlock(nn.Module):
         super().__init__()
         self.kernel: Kernel = sdpa
         self.heads = heads
-        self.widths = (3 * hidden_size, mlp_hidden)
+        self.widths = (hidden_size, hidden_size, hidden_size, mlp_hidden)
         self.linear1 = nn.Linear(hidden_size, 3 * hidden_size + mlp_hidden)
         self.linear2 = nn.Linear(hidden_size + mlp_hidden, hidden_size)
         self.q_norm = RMSNorm(hidden_size // heads)
@@ -272,10 +255,10 @@ class SingleBlock(nn.Module):
     def forward(self, x: Tensor, vec: Tensor, rope: Rope, lengths: Sequence[int]) -> Tensor:
         """x: (B, N + L, D), vec: (B, D). lengths: N + real text tokens of each item."""
         shift, scale, gate = self.modulation(vec)
-        qkv, mlp = self.linear1(modulated_norm(x, shift, scale)).split(self.widths, dim=-1)
-        q, k, v = split_heads(qkv, self.heads)
-        attended = attention(rotate(self.q_norm(q), rope), rotate(self.k_norm(k), rope), v, lengths, kernel=self.kernel)
-        return x + gate * self.linear2(torch.cat((attended, F.gelu(mlp, approximate="tanh")), dim=-1))
+        *qkv, mlp = self.linear1(modulated_norm(x, shift, scale)).split(self.widths, dim=-1)
+        heads = heads_of(qkv, self.q_norm, self.k_norm, rope, heads=self.heads)
+        attended = attention(*heads, lengths, kernel=self.kernel)
+        return torch.addcmul(x, gate, self.linear2(torch.cat((attended, F.gelu(mlp, approximate="tanh")), dim=-1)))
 
 
 class FinalLayer(nn.Module):

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from backend.models.hunyuan_video.layers import (
-    RMSNorm,
-    rope_tables,
-    rotate,
-    split_heads,
-    timestep_embedding,
-)
+from backend.models.hunyuan_video.heads import RMSNorm, rotate
+from backend.models.hunyuan_video.layers import modulated_norm, rope_tables, split_heads, timestep_embedding
 from backend.plan.modules import TransformerShape
 from tests.models.hunyuan_video.golden_transformer import load_case
 
@@ -67,6 +63,14 @@ def test_rms_norm_is_computed_in_fp32():
     x = torch.full((1, 1, 1, 32), 300.0, dtype=torch.float16)  # its square overflows float16
     assert torch.allclose(norm(x).float(), torch.ones(32))
     assert norm(x).dtype == torch.float16
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_norm_is_modulated_by_the_conditioning_of_its_item(batch):
+    x, shift, scale = (torch.randn(batch, n, 8, dtype=torch.float64, requires_grad=True) for n in (5, 1, 1))
+    expected = F.layer_norm(x, (8,), eps=1e-6) * (1 + scale) + shift
+    torch.testing.assert_close(modulated_norm(x, shift, scale), expected)
+    assert torch.autograd.gradcheck(modulated_norm, (x, shift, scale))
 
 
 def test_splitting_heads_copies_nothing():
