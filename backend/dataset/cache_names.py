@@ -41,7 +41,7 @@ def text_cache_name(stem: str) -> str:
 
 def is_too_long(name: str) -> bool:
     """Whether no file system in use takes a file name like this."""
-    return len(os.fsencode(name)) > MOST_BYTES
+    return 4 * len(name) > MOST_BYTES and len(os.fsencode(name)) > MOST_BYTES  # a character is 4 bytes at most
 
 
 def parse_latent_cache_name(name: str, kind: Literal["image", "video"]) -> LatentCacheName | None:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -159,6 +160,7 @@ def text_encoder_key(part: str) -> str:
     return f"encoder_{part}"
 
 
+@lru_cache(maxsize=1000)  # thousands of files have the same few keys
 def tensor_name(key: str) -> str:
     """The name of a tensor in a text cache, which is its key without the dtype: llm for llm_float16."""
     return _DTYPE_ENDING.sub("", key)

@@ -109,21 +109,27 @@ class FileIndex:
             self._changed.clear()
 
     def _look_up(self, path: Path, what: str) -> tuple[_Place | None, Any]:
-        """The place of the file, None if it is gone, and what is remembered of it, None if nothing. Of plain texts and
-        calls of os, as 20,000 files are looked up several times in 2 s."""
+        """What is remembered of the file, or else None and its place, which is None too if the file is gone.
+
+        Of plain texts and calls of os, as 20,000 files are looked up several times in 2 s.
+        """
         text = os.fspath(path)
         try:
             status = os.stat(text)  # noqa: PTH116
         except OSError:
             return None, None
-        folder, name = os.path.split(text)
-        if folder not in self._absolute:
-            self._absolute[folder] = os.path.abspath(folder)  # noqa: PTH100 - links stay apart
-        shard = (self._absolute[folder], what)
+        folder, separator, name = text.rpartition(os.sep)
+        shard = (self._absolute_folder(folder or separator), what)
         entry = self._entries(shard).get(name)
         if entry is not None and entry[0] == status.st_size and entry[1] == status.st_mtime_ns:
-            return _Place(shard, name, status.st_size, status.st_mtime_ns), entry[2]
+            return None, entry[2]
         return _Place(shard, name, status.st_size, status.st_mtime_ns), None
+
+    def _absolute_folder(self, folder: str) -> str:
+        absolute = self._absolute.get(folder)
+        if absolute is None:
+            absolute = self._absolute[folder] = os.path.abspath(folder)  # noqa: PTH100 - links stay apart
+        return absolute
 
     def _remember(self, place: _Place | None, value: Any) -> None:
         if place is not None:

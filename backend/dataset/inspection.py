@@ -100,28 +100,23 @@ def inspect_datasets(
     The index is saved, also when progress ends the inspection.
     """
     problems: list[Problem] = []
-    with _collector_paused():
+    with _collector(running=False):
         media = [_items(number, dataset, index, problems) for number, dataset in enumerate(file.datasets, start=1)]
-    try:
         facts = _all_facts([item for own in media for item in own], index, workers=workers, progress=progress)
-    finally:
-        index.save()
-    with _collector_paused():
         inspection = _inspect(file, media, facts, index=index, limits=limits or CaptionLimits(), encoder=encoder)
-    index.save()
-    return replace(inspection, problems=(*file.warnings, *problems, *inspection.problems))
+        index.save()
+        return replace(inspection, problems=(*file.warnings, *problems, *inspection.problems))
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Without Python's search for cycles, which takes a third of the time of 20,000 files, and here are none."""
-    was_enabled = gc.isenabled()
-    gc.disable()
+def _collector(*, running: bool) -> Iterator[None]:
+    """With or without Python's search for cycles, which takes a third of the time of 20,000 files where none are."""
+    was_running = gc.isenabled()
+    (gc.enable if running else gc.disable)()
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        (gc.enable if was_running else gc.disable)()
 
 
 def _inspect(
@@ -177,13 +172,30 @@ def _of_other_kinds(dataset: Dataset) -> list[Problem]:
 def _all_facts(media: Sequence[MediaItem], index: FileIndex, *, workers: int, progress: Progress) -> Facts:
     """The facts of every file, or why there are none; those that the index does not know are read."""
     facts = {item.path: index.known_facts(item.path, item.kind) for item in media}
-    unknown = [item for item in media if facts[item.path] is None]
-    known = len(media) - len(unknown)
-    found = map_ahead(partial(_facts, index=index), unknown, workers=workers)
-    for done, (item, each) in enumerate(zip(unknown, found, strict=True), start=known + 1):
-        facts[item.path] = each
-        progress(done, len(media))
+    unknown = list({item.path: item for item in media if facts[item.path] is None}.values())
+    if unknown:
+        with _collector(running=True):  # the libraries that read files may leave cycles behind
+            _read(unknown, facts, index, workers=workers, progress=progress)
     return {path: each for path, each in facts.items() if each is not None}
+
+
+def _read(
+    media: Sequence[MediaItem],
+    facts: dict[Path, MediaFacts | DatasetError | None],
+    index: FileIndex,
+    *,
+    workers: int,
+    progress: Progress,
+) -> None:
+    """Add the facts of these files, the last that are wanting, to the others; what was read is saved in any case."""
+    known = len(facts) - len(media)
+    found = map_ahead(partial(_facts, index=index), media, workers=workers)
+    try:
+        for done, (item, each) in enumerate(zip(media, found, strict=True), start=known + 1):
+            facts[item.path] = each
+            progress(done, len(facts))
+    finally:
+        index.save()
 
 
 def _facts(item: MediaItem, index: FileIndex) -> MediaFacts | DatasetError:

@@ -66,7 +66,8 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _ending(name: str) -> str:
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a tenth of the time of Path.suffix
+    _, dot, ending = name.rpartition(".")  # a tenth of the time of Path.suffix
+    return dot + ending.lower() if dot else ""
 
 
 def quarter_turns(frame: av.VideoFrame) -> int:
