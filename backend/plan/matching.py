@@ -27,12 +27,14 @@ _PROCESS = Path(__file__).with_name("pattern_process.py")
 @dataclass(frozen=True)
 class Match:
     """What was found with a pattern. whole: the names that it matches; part: those that it only fits a part of, looked
-    for where it matches none. fault: why it is no regular expression, and position: where; position may be None.
+    for where it matches none; meant: the pattern with `.*` around it, if that matches just these. fault: why it is no
+    regular expression, and position: where; position may be None.
     """
 
     pattern: str
     whole: frozenset[str] = frozenset()
     part: frozenset[str] = frozenset()
+    meant: str = ""
     fault: str = ""
     position: int | None = None
     is_too_slow: bool = False
@@ -99,4 +101,4 @@ def _match(pattern: str, answer: dict, names: Sequence[str]) -> Match:
     if fault := answer.get("fault", ""):
         return Match(pattern, fault=fault, position=answer["position"])
     whole, part = (frozenset(names[index] for index in answer[key]) for key in ("whole", "part"))
-    return Match(pattern, whole, part)
+    return Match(pattern, whole, part, answer["meant"])

@@ -12,7 +12,7 @@ import sys
 
 
 def try_pattern(pattern, names):
-    """What is found with one pattern: {"whole": indices of names} and, if there are none, {"part": indices}."""
+    """What is found with one pattern, as in `Match`, with indices in place of names."""
     try:
         compiled = re.compile(pattern)
         whole = [index for index, name in enumerate(names) if compiled.fullmatch(name)]
@@ -20,7 +20,18 @@ def try_pattern(pattern, names):
     # OverflowError: "a{99999999999}", RecursionError: thousands of nested brackets
     except (re.error, OverflowError, RecursionError) as error:
         return {"fault": str(error), "position": getattr(error, "pos", None)}
-    return {"whole": whole, "part": part}
+    return {"whole": whole, "part": part, "meant": meant_whole(pattern, part, names) if part else ""}
+
+
+def meant_whole(pattern, part, names):
+    """The pattern with `.*` around it, if that matches these names and no others; "" if it does not."""
+    for meant in (f".*{pattern}.*", f".*({pattern}).*"):  # the second for "a|b"
+        try:
+            if [index for index, name in enumerate(names) if re.fullmatch(meant, name)] == part:
+                return meant
+        except (re.error, OverflowError, RecursionError):  # such as flags that may only stand at the beginning
+            continue
+    return ""
 
 
 def main():

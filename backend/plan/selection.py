@@ -174,7 +174,7 @@ def _report(
         idle = option == INCLUDE_OPTION and not any(match.whole & names for names in excluded)
         return PatternReport(option, pattern, "rescues_nothing" if idle else "", len(match.whole))
     if match.part:
-        return PatternReport(option, pattern, "part_only", len(match.part), _meant_whole(match, modules))
+        return PatternReport(option, pattern, "part_only", len(match.part), match.meant)
     return PatternReport(option, pattern, "no_match", 0)
 
 
@@ -209,10 +209,3 @@ def _meant_as_wildcards(pattern: str, modules: Sequence[LinearModule]) -> str:
     as_regex = re.sub(r"(?<!\.)\*", ".*", pattern)
     [match] = match_patterns([as_regex], [module.name for module in modules])
     return as_regex if as_regex != pattern and match.is_usable else ""
-
-
-def _meant_whole(match: Match, modules: Sequence[LinearModule]) -> str:
-    """The pattern with `.*` around it, if that matches the names in which the pattern was found and no others."""
-    suggestions = [f".*{match.pattern}.*", f".*({match.pattern}).*"]  # the second for "a|b"
-    found = match_patterns(suggestions, [module.name for module in modules])
-    return next((other.pattern for other in found if other.whole == match.part), "")

@@ -39,7 +39,7 @@ def address(workspace: Path) -> Iterator[str]:
 @pytest.fixture
 def train(page: Page, address: str) -> Page:
     page.goto(address)
-    expect(page.locator("#loom-differing")).not_to_be_empty()
+    expect(page.locator("#loom-differing")).not_to_be_empty(timeout=60_000)
     return page
 
 
@@ -148,7 +148,7 @@ def test_a_path_is_chosen_by_keys_in_the_servers_folders_and_no_way_leads_out(
 def test_the_search_finds_an_option_by_its_help_and_by_its_english_name_in_japanese(open_page: Any, address: str):
     page = open_page(locale="ja")
     page.goto(address)
-    expect(page.locator("#loom-differing")).not_to_be_empty()
+    expect(page.locator("#loom-differing")).not_to_be_empty(timeout=60_000)
     page.keyboard.press("/")
     page.keyboard.type("doubtless nowhere")
     expect(page.get_by_role("status").filter(has_text="該当するオプションはありません")).to_have_count(1)

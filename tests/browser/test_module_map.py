@@ -23,7 +23,7 @@ def network(page: Page, address: str) -> Page:
     """The section LoRA network with everything trained."""
     page.goto(f"{address}?section=network")
     selection(page, "All").click()
-    expect(legend(page)).to_contain_text("trained 240")
+    expect(legend(page)).to_contain_text("trained 240", timeout=60_000)
     return page
 
 
