@@ -11,8 +11,8 @@ from pathlib import Path
 
 from backend.commands import run_listing
 from backend.commands.run_listing import add_run_name, find_named, show_json, show_runs
+from backend.config.command_line import Parser, read_arguments
 from backend.config.command_line import make_parser as make_option_parser
-from backend.config.command_line import read_arguments
 from backend.config.doubts import find_doubts
 from backend.config.schema import GROUPS
 from backend.runs import actions, order
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     """Do what the sub-command says; without one run jobs until none is queued, or leave if another worker is at it."""
     if arguments[:1] == ["add"]:
         return add(arguments[1:])
-    options = _parser().parse_args(arguments)
+    options = run_listing.parse(_parser(), arguments)
     if options.action is None:
         outlive_full_disk()
         work(options.workspace)
@@ -116,7 +116,7 @@ def _change(options: argparse.Namespace, change: Callable[[RunFolder], None]) ->
     return list_queue(options)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser, common = run_listing.make_parser("queue", description=__doc__ or "")
     parser.set_defaults(action=None)
     commands = parser.add_subparsers(metavar="COMMAND")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.config.command_line import Parser
-from backend.errors import InputError
+from backend.errors import InputError, OptionError
 from backend.runs.folder import RunFolder, find_run, list_runs
 from backend.runs.history import RunRow, row_of
 from backend.runs.workspace import DEFAULT_WORKSPACE
@@ -28,6 +28,15 @@ def make_parser(command: str, *, description: str) -> tuple[Parser, Parser]:
         each.add_argument("--workspace", type=Path, default=workspace, help="folder of the runs")
         each.add_argument("--json", action="store_true", default=as_json, help="print JSON in place of text")
     return parser, common
+
+
+def parse(parser: Parser, arguments: list[str]) -> argparse.Namespace:
+    """The arguments parsed. Raises OptionError naming an unknown flag that stands before the sub-command."""
+    flags = [text.partition("=")[0] for text in arguments[:1] if text.startswith("-")]
+    known = {name for action in parser._actions for name in action.option_strings}  # argparse tells them nowhere else
+    if unknown := [text for text in flags if text not in known]:  # it would take what follows for the sub-command
+        raise OptionError.of(parser.problems_of(unknown))
+    return parser.parse_args(arguments)
 
 
 def find_named(workspace: Path, name: str) -> RunFolder:

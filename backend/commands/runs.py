@@ -11,6 +11,7 @@ from typing import Any
 
 from backend.commands import run_listing
 from backend.commands.run_listing import add_run_name, find_named, show_json, show_rows, show_runs
+from backend.config.command_line import Parser
 from backend.errors import InputError
 from backend.runs import actions, bin, notes
 from backend.runs.again import resume_run, run_again
@@ -23,7 +24,7 @@ from backend.runs.states import list_states
 
 def main(arguments: list[str]) -> int:
     """Do what the sub-command says. Returns 0; what does not work is raised."""
-    options = _parser().parse_args(arguments)
+    options = run_listing.parse(_parser(), arguments)
     options.action(options)
     return 0
 
@@ -168,7 +169,7 @@ def _say(options: argparse.Namespace, record: dict[str, Any], words: str) -> Non
     show_json(record) if options.json else print(words)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser, common = run_listing.make_parser("runs", description=__doc__ or "")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 

@@ -45,7 +45,8 @@ def resume_run(
     if state is None and last is None:
         raise InputError(f"{run.name}: has saved no state", hint="start it again, with save_state on")
     complete = read_configuration(run.config_file)
-    options = {"resume": str(state or (last.path if last else None)), **(changes or {})}
+    path = str(state or (last.path if last else None))
+    options: dict[str, Any] = {"resume": path, "resume_from_huggingface": False, **(changes or {})}
     if complete.saving.output_dir == str(run.checkpoints):
         options.setdefault("output_dir", None)  # else the earlier run's folder would take the new one's files
     return submit_training(complete.changed(**options), workspace=run.workspace, held=held)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import StoppedByUser
-from backend.runs.process import ProcessMark
+from backend.runs.process import ProcessMark, own_mark
 from backend.runs.status import Status, read_json, read_status, write_json
 
 
@@ -36,10 +36,10 @@ class RunState(str, Enum):
 class Job:
     """What to run. arguments: what follows the Python interpreter. needs: names of runs that must finish first.
 
-    A job in the foreground belongs to the command line that made it; the queue leaves it alone.
+    A job in the foreground belongs to the command line that made it, its owner; the queue leaves it alone.
     devices: the GPUs that it keeps to, as their numbers; jobs with other ones may run beside it. Empty: it runs alone.
     submitted: when, as Unix time. order: the how manieth of the workspace, from 1; a clock that is set back does not
-    change it. `submit` fills both in.
+    change it. `submit` fills these and the owner in.
     """
 
     kind: str
@@ -47,6 +47,7 @@ class Job:
     arguments: tuple[str, ...]
     needs: tuple[str, ...] = ()
     foreground: bool = False
+    owner: ProcessMark | None = None
     devices: tuple[str, ...] = ()
     submitted: float = 0.0
     order: int = 0
@@ -181,7 +182,11 @@ class RunFolder:
             return _state_after_exit(ended, has_begun=status is not None)
         if process is not None:
             return RunState.CRASHED
-        return RunState.STOPPED if self.has_request("stop") else RunState.QUEUED
+        if self.has_request("stop"):
+            return RunState.STOPPED
+        job = self.job()
+        is_orphan = job is not None and job.owner is not None and not job.owner.is_alive()
+        return RunState.CRASHED if is_orphan else RunState.QUEUED
 
     def _process(self, status: Status | None) -> ProcessMark | None:
         records = (read_json(self.process_file), status.process if status else None)
@@ -230,7 +235,8 @@ def submit(run: RunFolder, job: Job, *, held: bool = False) -> None:
     """Write the job, last of all files: with it the run stands in the queue, passed over while it is held."""
     newest = next(iter(list_runs(run.workspace)), None)
     before = newest.job() if newest else None
-    job = replace(job, submitted=time.time(), order=1 + (before.order if before else 0))
+    owner = own_mark() if job.foreground else None
+    job = replace(job, owner=owner, submitted=time.time(), order=1 + (before.order if before else 0))
     if held:
         write_json(run.place_file, asdict(Place(job.order, held=True)))
     write_json(run.job_file, asdict(job))
@@ -313,6 +319,7 @@ def _read_job(path: Path, _written: int) -> Job:
             arguments=tuple(record["arguments"]),
             needs=tuple(record.get("needs", ())),
             foreground=bool(record.get("foreground", False)),
+            owner=ProcessMark.read(record["owner"]) if record.get("owner") else None,
             devices=tuple(record.get("devices", ())),
             order=int(record.get("order", 0)),
             submitted=float(record.get("submitted", 0.0)),

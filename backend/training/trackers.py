@@ -93,10 +93,15 @@ class Trackers:
         name: str | None,
         settings: TrackerSettings | None = None,
         hyperparameters: Mapping[str, str | int | float | bool] | None = None,
+        retry_s: float = RETRY_S,
     ) -> None:
-        """Begin logging. name: a sub-folder of TensorBoard's, the project of wandb. hyperparameters: shown with it."""
+        """Begin logging. name: a sub-folder of TensorBoard's, the project of wandb. hyperparameters: shown with it.
+
+        retry_s: when TensorBoard is tried again after the disk was full.
+        """
         os.environ["WANDB_DIR"] = str(log_folder)
         self._accelerator = accelerator
+        self._retry_s = retry_s
         self._silent_until: float | None = None
         accelerator.init_trackers(name or DEFAULT_TRACKER_NAME, config=hyperparameters, init_kwargs=settings or {})
         for tracker in accelerator.trackers:
@@ -144,16 +149,14 @@ class Trackers:
 
     def _trackers(self) -> list[GeneralTracker]:
         """The trackers to write with now. A writer of TensorBoard that met a full disk is dead: a new one follows."""
-        trackers = self._accelerator.trackers
-        if self._silent_until is None:
-            return trackers
-        if time.monotonic() < self._silent_until:
-            return [tracker for tracker in trackers if tracker.name != "tensorboard"]
-        self._silent_until = None
-        for tracker in trackers:
-            if tracker.name == "tensorboard":
-                tracker.writer = SummaryWriter(tracker.logging_dir)
-        return trackers
+        if self._silent_until is not None and time.monotonic() >= self._silent_until:
+            self._silent_until = None
+            for tracker in self._accelerator.trackers:
+                if tracker.name == "tensorboard":
+                    with self._full_disk_told(tracker):
+                        tracker.writer = SummaryWriter(tracker.logging_dir)
+        is_silent = self._silent_until is not None
+        return [each for each in self._accelerator.trackers if not (is_silent and each.name == "tensorboard")]
 
     @contextlib.contextmanager
     def _full_disk_told(self, tracker: GeneralTracker) -> Iterator[None]:
@@ -162,8 +165,10 @@ class Trackers:
         except OSError as error:
             if not is_disk_full(error):
                 raise
-            print(f"warning: {tracker.name} gets no values for {RETRY_S:g} s: {error}", file=sys.stderr, flush=True)
-            self._silent_until = time.monotonic() + RETRY_S
+            print(
+                f"warning: {tracker.name} gets no values for {self._retry_s:g} s: {error}", file=sys.stderr, flush=True
+            )
+            self._silent_until = time.monotonic() + self._retry_s
 
 
 def _add_moving_picture(writer: SummaryWriter, tag: str, path: Path, *, step: int) -> None:

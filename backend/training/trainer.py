@@ -277,7 +277,7 @@ class Trainer:
         if self._bad_steps < self.nan_limit:
             return
         if all(tensor.isfinite().all() for tensor in self.network.state_dict().values()):
-            self._save(lambda saver: saver.save_now(step=self._step, epoch=epoch))
+            self._save(lambda saver: saver.save_now(step=self._step, epoch=epoch), may_fail=True)
         raise UserError(
             f"the loss was no number in {self._bad_steps} steps in a row, up to step {self._step}",
             hint="lower the learning rate, or choose bf16 in place of fp16; what was learned before is saved",

@@ -100,6 +100,13 @@ def test_a_resumed_run_goes_on_in_an_output_folder_of_the_users_own(submitted, t
     assert read_configuration(resumed.config_file).saving.output_dir == str(tmp_path / "mine")
 
 
+def test_a_run_that_began_with_a_state_from_hugging_face_goes_on_with_its_own(submitted):
+    _, run = submitted(resume="owner/name/folder", resume_from_huggingface=True, seed=1)
+    state = write_state(run.checkpoints / "猫-step00000004-state", StateRecord(4, (), FACTS))
+    resumed = read_configuration(resume_run(run).config_file)
+    assert resumed.saving.resume == str(state) and not resumed.huggingface.resume_from_huggingface
+
+
 def test_what_is_no_training_or_has_no_state_is_not_resumed(submitted, tmp_path):
     _, run = submitted()
     with pytest.raises(InputError, match="has saved no state"):

@@ -203,6 +203,13 @@ def test_a_process_that_was_recorded_badly_is_none(run):
     assert run.process() is None
 
 
+def test_a_run_in_the_foreground_whose_command_died_before_it_started_it_crashed(tmp_path):
+    (run,) = submit_named(tmp_path, "x", foreground=True)
+    assert run.state() is RunState.QUEUED and run.job().owner == ProcessMark.of(os.getpid())
+    write_json(run.job_file, {"kind": "train", "name": "x", "arguments": [], "foreground": True, "owner": DEAD})
+    assert run.state() is RunState.CRASHED
+
+
 def test_a_job_that_was_written_again_is_read_again(run):
     assert run.job().name == "x"
     submit(run, replace(JOB, name="y"))

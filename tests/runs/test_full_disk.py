@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from accelerate import Accelerator
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from backend.config.configuration import Configuration
 from backend.networks.files import load_lora
@@ -20,6 +22,7 @@ from backend.runs.queue import run_job, work
 from backend.runs.states import list_states
 from backend.runs.training_job import submit_training
 from backend.runs.watch import Patience
+from backend.training.trackers import Trackers
 from tests.commands.tiny_project import TRANSFORMER, make_project
 from tests.runs.jobs import make_run, processes_of, wait_until
 
@@ -160,3 +163,22 @@ def test_a_training_that_cannot_save_its_end_fails_with_that_and_can_be_resumed(
     assert failure.id == "disk_full" and "cannot be written" in failure.sentence
     assert all_whole(run) and list_states(run)
     assert processes_of(Path(disk)) == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # how TensorBoard's writer ends
+def test_tensorboard_gets_values_again_when_there_is_room(disk):
+    accelerator = Accelerator(cpu=True, log_with=["tensorboard"], project_dir=str(disk))
+    trackers = Trackers(accelerator, log_folder=disk, name="x", retry_s=0.0)
+    values = {f"value/{number}": 1.0 for number in range(30)}
+    trackers.log_step(values, step=1)
+    fill(disk)
+    for step in range(2, 8):  # the last block of the file takes some more
+        trackers.log_step(values, step=step)
+    (disk / "filler").unlink()
+    for step in range(10, 13):
+        trackers.log_step(values, step=step)
+    trackers.close()
+    events = EventAccumulator(str(disk / "x"))
+    events.Reload()
+    steps = [event.step for event in events.Scalars("value/29")]
+    assert steps[0] == 1 and steps[-3:] == [10, 11, 12] and 7 not in steps
