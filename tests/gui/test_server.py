@@ -22,11 +22,12 @@ def test_a_handler_of_the_page_answers_over_its_queue(serve_page):
     assert 'data: ["Hello Ada"]' in client.get(f"/gradio_api/call/greet/{event}").text
 
 
-def test_the_queue_sleeps_longer_than_gradios_own_millisecond(serve_page):
+def test_the_queue_sleeps_longer_than_gradios_own_milliseconds(serve_page):
     page = serve_page()
     in_languages = page.application.state.pages.pages.values()
     queues = [application.routes[-1].app.get_blocks()._queue for application in in_languages]
     assert [queue.sleep_when_free for queue in queues] == [0.05] * len(LANGUAGES)
+    assert [queue.progress_update_sleep_when_free for queue in queues] == [1.0] * len(LANGUAGES)
 
 
 def test_what_shows_others_the_work_of_the_user_is_closed(serve_page):
