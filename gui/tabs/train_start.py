@@ -9,11 +9,10 @@ import gradio as gr
 
 from backend.config.configuration import Configuration
 from backend.errors import UserError
-from backend.plan.plan import make_plan
-from backend.runs.caching_job import submit_caching
 from backend.runs.demo_job import submit_demo
 from backend.runs.folder import RunFolder, list_runs
 from backend.runs.queue import resume_queue
+from backend.runs.submission import submit_with_caching
 from backend.runs.training_job import check_training, submit_training
 from gui.demo import demo_is_missing
 from gui.form import FieldValue, read_form
@@ -32,22 +31,18 @@ class StartHandlers:
         """Put the training into the queue, after the demo's making or the caching if that is needed, and go to it."""
         try:
             configuration = read_form(raw)
-            check_training(configuration, files_may_be_missing=True)  # before anything is queued
-            needs = self._what_must_run_first(configuration)
-            run = submit_training(configuration, workspace=self.workspace, needs=needs)
+            run = self._submit(configuration)
         except UserError as error:
             return [format_problems(error.problems, self.texts), gr.skip()]
         finally:
             resume_queue(self.workspace)
         return [told(self._what_start_did(run)), gr.Tabs(selected="monitor")]
 
-    def _what_must_run_first(self, configuration: Configuration) -> list[RunFolder]:
-        if demo_is_missing(configuration, workspace=self.workspace):
-            return [submit_demo(self.workspace)]
-        plan = make_plan(configuration)
-        if plan.errors or plan.dataset is None or not plan.dataset.missing:
-            return []
-        return submit_caching(configuration, workspace=self.workspace)
+    def _submit(self, configuration: Configuration) -> RunFolder:
+        if not demo_is_missing(configuration, workspace=self.workspace):
+            return submit_with_caching(configuration, workspace=self.workspace)[-1]
+        check_training(configuration, files_may_be_missing=True)  # before anything is queued
+        return submit_training(configuration, workspace=self.workspace, needs=[submit_demo(self.workspace)])
 
     def _what_start_did(self, run: RunFolder) -> str:
         before = sum(not other.state().is_over for other in list_runs(self.workspace) if other != run)
