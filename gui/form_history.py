@@ -28,8 +28,16 @@ class FormHistory:
     changed_at: float = 0.0
 
     def edited(self, raw: Sequence[FieldValue], *, now: float) -> FormHistory:
-        """The history after the form was changed to these values; what was undone before cannot be made again."""
+        """The history after the form was changed to these values; what was undone before cannot be made again.
+
+        A form that is the one before, or the one that was undone last, is that step: so it is where the page reports a
+        change late, after an undo.
+        """
         form = tuple(raw)
+        if form in self.past[-1:]:
+            return self.undone()
+        if form in self.future[-1:]:
+            return self.redone()
         places = [place for place, value in enumerate(form) if value != self.present[place]]
         if not places:
             return self

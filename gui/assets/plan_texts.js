@@ -1,6 +1,8 @@
-// The names of the read-only texts beside the form: Gradio ties no label to a text that has a copy button.
+// The read-only texts beside the form: their names, which Gradio ties to no text that has a copy button, and files of them.
 
-import { setAttribute } from "./dom.js";
+import { element, setAttribute } from "./dom.js";
+
+document.addEventListener("loom-download", (event) => download(event.detail));
 
 /** Give each of them the label that stands above it. */
 export function namePlanTexts() {
@@ -9,4 +11,11 @@ export function namePlanTexts() {
     const text = block.querySelector("textarea");
     if (label && text) setAttribute(text, "aria-label", label);
   }
+}
+
+/** Let the browser save the text as a file. */
+function download({ text, name }) {
+  const address = URL.createObjectURL(new Blob([text], { type: "application/toml" }));
+  element("a", { href: address, download: name }).click();
+  URL.revokeObjectURL(address);
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from backend.config.configuration import all_options
 from gui.demo import DEMO_PRESET
 from gui.form import Draft, form_of
 from gui.loaded_preset import LoadedPreset
@@ -38,6 +39,12 @@ WRITE_FORM = """(...values) => {
 }"""
 """How the page's scripts are told of changes and write into the form, without the server: gui/assets/form_values.js."""
 
+
+DOWNLOAD = """(text, name) => {
+  document.dispatchEvent(new CustomEvent("loom-download", { detail: { text, name: `${name}.toml` } }));
+  return [];
+}"""
+"""How a text becomes a file of the browser: gui/assets/plan_texts.js."""
 
 Fields = list[gr.components.Component]
 
@@ -114,7 +121,9 @@ def _wire_plan(plans: PlanHandlers, side: PlanSide, fields: Fields, texts: Texts
     )
     shows = [refresh.click, *(choice.change for choice in side.choices)]
     gr.on(shows, plans.show, inputs=inputs, outputs=side.shown, **EVENT_OPTIONS)
-    side.download.click(plans.download, inputs=fields, outputs=side.download, **EVENT_OPTIONS)
+    _, toml, _ = side.shown
+    output_name = fields[list(all_options()).index("output_name")]
+    side.download.click(None, inputs=[toml, output_name], js=DOWNLOAD, **EVENT_OPTIONS)
 
 
 def _wire_scripts(fields: Fields) -> None:
@@ -125,16 +134,19 @@ def _wire_scripts(fields: Fields) -> None:
 
 def _wire_history(buttons: HistoryButtons, fields: Fields) -> None:
     inputs = [buttons.history, *fields]
+    in_turn: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "form history"}  # they change one history
     gr.on(
         [field.change for field in fields],
         keep_change,
         inputs=inputs,
         outputs=buttons.shown,
         trigger_mode="always_last",
+        **in_turn,
         **EVENT_OPTIONS,
     )
     for button, move in ((buttons.undo, undo), (buttons.redo, redo)):
-        button.click(move, inputs=inputs, outputs=[*buttons.shown, *fields], show_progress_on=button, **EVENT_OPTIONS)
+        shown = {"outputs": [*buttons.shown, *fields], "show_progress_on": button, **in_turn, **EVENT_OPTIONS}
+        button.click(move, inputs=inputs, **shown)
 
 
 def _wire_changes(changing: ChangesHandlers, changes: ChangesCard, side: PlanSide, fields: Fields) -> None:

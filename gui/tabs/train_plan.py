@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -44,7 +42,7 @@ class PlanSide:
     choices: list[gr.components.Component]
     message: gr.HTML
     start: gr.Button
-    download: gr.DownloadButton
+    download: gr.Button
 
 
 def build_plan_side(texts: Texts) -> PlanSide:
@@ -64,7 +62,7 @@ def build_plan_side(texts: Texts) -> PlanSide:
                 elem_classes="loom-choice",
             )
             toml = _read_only_text("toml", texts("plan.toml.label"))
-            download = gr.DownloadButton(texts("plan.toml.download"), size="sm", elem_id="toml-download")
+            download = gr.Button(texts("plan.toml.download"), size="sm", elem_id="toml-download")
         with gr.Tab(texts("plan.command.tab")):
             shell = gr.Radio(
                 [(name, key) for key, name in SHELLS.items()],
@@ -115,18 +113,6 @@ class PlanHandlers:
             return format_toml(values, title=self.texts("plan.toml.title"))
         differing = {name: value for name, value in values.items() if value != all_options()[name].default}
         return format_toml(differing, title=self.texts("plan.toml.title_differing"))
-
-    def download(self, *raw: FieldValue) -> Any:
-        """The complete TOML as a file, named as the LoRA; nothing while there are mistakes."""
-        try:
-            configuration = read_form(raw)
-            text = self.toml(configuration, only_differing=False)
-        except UserError:
-            return gr.skip()
-        folder = Path(tempfile.mkdtemp(prefix="loom-toml-"))
-        path = folder / f"{configuration.saving.output_name}.toml"
-        path.write_text(text, encoding="utf-8", newline="\n")
-        return str(path)
 
     def shortages(self, plan: Plan, around: Surroundings) -> Sequence[Problem]:
         """Warnings for what this machine does not have enough of."""

@@ -46,6 +46,12 @@ def test_there_is_an_end_in_both_directions_and_a_limit():
     assert len(long.past) == MOST_CHANGES
 
 
+def test_a_change_that_the_page_reports_after_its_undo_loses_nothing():
+    changed = edited(START, ("b", "x", False))
+    late = changed.undone().edited(changed.present, now=50.0)
+    assert late.edited(START.present, now=51.0) == changed.undone()
+
+
 def test_an_undo_is_no_change_when_the_form_reports_it():
     undone = edited(START, ("b", "x", False)).undone()
     assert undone.edited(undone.present, now=50.0) is undone
