@@ -19,7 +19,7 @@ export function itemGallery({ pathOf, onChange, tell }) {
   const shapes = ["gallery", "table"].map((shape) => element("button", { type: "button", class: "loom-chip", onclick: () => choose(shape) }, texts.dataset.shapes[shape]));
   const count = element("span", { class: "loom-muted", role: "status" });
   const cells = element("ul", { class: "loom-items-cells" });
-  const scroller = element("div", { class: "loom-items", tabindex: "0", "aria-label": texts.dataset.items, onscroll: draw }, cells);
+  const scroller = element("div", { class: "loom-items", role: "group", tabindex: "0", "aria-label": texts.dataset.items, onscroll: draw }, cells);
   const details = itemDetails({ pathOf, onChange, tell });
   const card = element(
     "section",

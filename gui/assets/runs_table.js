@@ -29,13 +29,13 @@ const COLUMNS = {
 export function runsTable(actions) {
   const search = element("input", { type: "search", placeholder: texts.runs.search, "aria-label": texts.runs.search, oninput: change });
   const states = element("select", { "aria-label": texts.runs.state_filter, onchange: change }, ...Object.keys(STATES).map((key) => element("option", { value: key }, texts.runs.filters[key])));
-  const compare = element("button", { type: "button", class: "loom-button", onclick: () => actions.compare([...chosen].map((name) => all.find((row) => row.run === name)).filter(Boolean)) });
+  const compare = element("button", { type: "button", class: "loom-button", disabled: true, onclick: () => actions.compare([...chosen].map((name) => all.find((row) => row.run === name)).filter(Boolean)) }, fill(texts.runs.compare_chosen, { count: 0 }));
   const told = element("span", { class: "loom-muted", role: "status" });
   const heads = Object.keys(COLUMNS).map((key) => element("th", { scope: "col", "data-column": key }, element("button", { type: "button", onclick: () => sortBy(key) }, texts.runs.columns[key])));
   const body = element("tbody");
   const head = element("tr", {}, element("td"), ...heads, element("td"));
   const table = element("table", { class: "loom-runs-table" }, element("caption", { class: "loom-unseen" }, texts.runs.title), element("thead", {}, head), body);
-  const more = element("button", { type: "button", class: "loom-button", onclick: showMore });
+  const more = element("button", { type: "button", class: "loom-button", hidden: true, onclick: showMore });
   const nothing = element("p", { class: "loom-muted" });
   const rowViews = new Map();
   const chosen = new Set();
