@@ -84,7 +84,7 @@ function inWords({ message, hint }) {
 
 function pathField(name) {
   const input = element("input", { type: "text", spellcheck: "false", autocomplete: "off", id: `settings-${name}` });
-  const row = labelled("", input); // labelled as in the form, which the server tells
+  const row = labelled(name, input); // until the server tells its label in the form
   return { input, row, label: row.querySelector("label") };
 }
 
