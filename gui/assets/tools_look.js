@@ -66,18 +66,17 @@ function mapColumn(map, files, index) {
 
 /** What the file itself is, and what its metadata says in words. */
 function factsOf(told) {
-  const words = texts.tools.facts;
   const list = (values) => values.map((value) => Number(value.toPrecision(6))).join(", ");
   return [
-    [words.naming, texts.tools.namings[told.naming]],
-    [words.kinds, told.kinds.join(", ")],
-    [words.modules, formatCount(told.module_count)],
-    [words.ranks, list(told.ranks)],
-    [words.alphas, list(told.alphas)],
-    [words.numbers, formatCount(told.numbers)],
-    [words.dtypes, told.dtypes.join(", ")],
-    [words.size, formatBytes(told.size)],
-    [words.norm, told.norm === null ? texts.tools.norms.broken : formatValue(told.norm)],
+    [texts.tools.facts.naming, texts.tools.namings[told.naming]],
+    [texts.tools.facts.kinds, told.kinds.join(", ")],
+    [texts.tools.facts.modules, formatCount(told.module_count)],
+    [texts.tools.facts.ranks, list(told.ranks)],
+    [texts.tools.facts.alphas, list(told.alphas)],
+    [texts.tools.facts.numbers, formatCount(told.numbers)],
+    [texts.tools.facts.dtypes, told.dtypes.join(", ")],
+    [texts.tools.facts.size, formatBytes(told.size)],
+    [texts.tools.facts.norm, told.norm === null ? texts.tools.norms.broken : formatValue(told.norm)],
     ...told.known,
   ];
 }
