@@ -59,7 +59,7 @@ def test_two_files_stand_side_by_side_and_one_fills_the_form(tools: Page, worksp
     expect(maps[0]).to_contain_text("double_blocks.0.img_attn_qkv … double_blocks.1.img_attn_qkv · 2 modules · norm")
     screenshot("tools")
     facts.get_by_role("button", name="Fill the form from lora_default.safetensors…").click()
-    expect(tools.locator("#changes")).to_contain_text("network_dim")
+    expect(tools.locator("#changes")).to_contain_text("Rank")
     tools.get_by_role("button", name="Apply").click()
     expect(tools.locator("#network_dim input, #network_dim textarea").first).to_have_value("4")
 

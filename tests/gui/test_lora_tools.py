@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import filelock
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from backend.commands.lora import facts_of
 from backend.runs.folder import Job, RunFolder, RunState, create_run_folder, find_run, submit
 from backend.runs.order import hold
-from backend.runs.queue import run_job
+from backend.runs.queue import LOCK_FILE, run_job
 from backend.runs.status import Reporter
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -28,13 +29,10 @@ def lora(tmp_path) -> Path:
 
 
 @pytest.fixture
-def queue_rests(monkeypatch):
-    """Jobs stay in the queue, so that a test can look at them and run them itself."""
-    monkeypatch.setattr("gui.lora_runs.ensure_worker", hold_all)
-
-
-def hold_all(workspace: Path) -> None:
-    """Take the worker's place: nothing is started."""
+def queue_rests(tmp_path):
+    """Another worker seems to be at the queue, so that jobs stay in it for a test to look at and to run itself."""
+    with filelock.FileLock(tmp_path / LOCK_FILE):
+        yield
 
 
 def start(client, command: str, values: dict, *, overwrite: bool = False, **more: object):
