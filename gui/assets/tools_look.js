@@ -44,7 +44,7 @@ export function lookCards({ onLook }) {
     const point = (names) => maps.forEach((map) => map.point(names));
     const maps = files.map((told, index) => normMap(told, { most, onPoint: point, id: `tools-norm-${index}` }));
     found.replaceChildren(
-      panel(texts.tools.facts.title, comparison(files, factsOf), fillButtons(files, (text) => setText(message, text)), ...otherMetadata(files)),
+      panel(texts.tools.facts.title, comparison(files, factsOf), ...trainedWith(files), fillButtons(files, (text) => setText(message, text)), ...otherMetadata(files)),
       panel(texts.tools.norms.heading, element("p", { class: "loom-muted" }, texts.tools.norms.about), element("div", { class: "loom-tools-pair" }, ...maps.map((map, index) => mapColumn(map, files, index)))),
     );
   }
@@ -64,7 +64,7 @@ function mapColumn(map, files, index) {
   return element("div", {}, ...title, map.element);
 }
 
-/** What the file itself is, and what its metadata says in words. */
+/** What the file itself is. */
 function factsOf(told) {
   const list = (values) => values.map((value) => Number(value.toPrecision(6))).join(", ");
   return [
@@ -77,7 +77,6 @@ function factsOf(told) {
     [texts.tools.facts.dtypes, told.dtypes.join(", ")],
     [texts.tools.facts.size, formatBytes(told.size)],
     [texts.tools.facts.norm, told.norm === null ? texts.tools.norms.broken : formatValue(told.norm)],
-    ...told.known,
   ];
 }
 
@@ -93,6 +92,12 @@ function comparison(files, rowsOf) {
     return element("tr", {}, element("th", { scope: "row" }, name, ...mark), ...values.map((value, index) => element("td", { "data-file": files[index].name }, value)));
   });
   return element("table", { class: "loom-settings-table loom-tools-table" }, element("thead", {}, head), element("tbody", {}, ...rows));
+}
+
+/** What the metadata says of the training, in words. */
+function trainedWith(files) {
+  if (!files.some(({ known }) => known.length)) return [element("p", { class: "loom-muted" }, texts.tools.facts.untold)];
+  return [element("h3", {}, texts.tools.facts.training), comparison(files, ({ known }) => known)];
 }
 
 function otherMetadata(files) {

@@ -50,6 +50,7 @@ def test_two_files_stand_side_by_side_and_one_fills_the_form(tools: Page, worksp
     facts = tools.get_by_role("region", name="What it tells")
     expect(facts.get_by_role("row", name=re.compile("^Naming ≠ differs"))).to_contain_text("ComfyUI")
     expect(facts.get_by_role("row", name=re.compile("^Rank "))).not_to_contain_text("≠")
+    expect(facts).to_contain_text("Base model")
     maps = [tools.get_by_role("group", name=f"Norms of {name}") for name in ("lora_default", "lora_other")]
     cell = maps[0].get_by_role("gridcell", name=re.compile(r"^double_blocks\.1\.img_attn_qkv: norm \d"))
     cell.focus()
