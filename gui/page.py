@@ -12,6 +12,7 @@ from gui.tabs.monitor import build_monitor
 from gui.tabs.runs import build_runs
 from gui.tabs.settings import build_settings
 from gui.tabs.tensorboard import build_tensorboard
+from gui.tabs.tools import build_tools
 from gui.tabs.train import build_train
 from gui.texts import Texts
 
@@ -31,6 +32,8 @@ def build_page(workspace: Path, texts: Texts) -> gr.Blocks:
                 build_tensorboard()
             with gr.Tab(texts("tabs.runs"), id="runs"):
                 build_runs()
+            with gr.Tab(texts("tabs.tools"), id="tools"):
+                build_tools()
             with gr.Tab(texts("tabs.settings"), id="settings"):
                 build_settings()
         refill = gr.Button(elem_id="loom-refill")  # clicked by script when the draft was changed; never shown

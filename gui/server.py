@@ -38,6 +38,8 @@ from gui.form_changes import change_form, run_to_form
 from gui.guard import Guard
 from gui.languages import PageInLanguages
 from gui.loaded_preset import loaded_preset
+from gui.lora_facts import get_facts
+from gui.lora_runs import list_lora_runs, lora_result, start_lora_run
 from gui.machine import Machine, machine_use
 from gui.module_map import click_modules, module_map
 from gui.path_check import check_path
@@ -229,6 +231,10 @@ def _routes() -> list[BaseRoute]:
         Route("/dataset/captions/undo", undo_captions, methods=["POST"]),
         Route("/dataset/words", get_words),
         Route("/dataset/cache", start_caching, methods=["POST"]),
+        Route("/lora/facts", get_facts),
+        Route("/lora/runs", list_lora_runs),
+        Route("/lora/runs", start_lora_run, methods=["POST"]),
+        Route("/runs/{name}/results/{file}", lora_result),
         Route("/settings", get_settings),
         Route("/settings", post_settings, methods=["POST"]),
         Route("/support.zip", support_bundle),

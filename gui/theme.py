@@ -23,6 +23,7 @@ HEAD = """
 <link rel="stylesheet" href="loom/module_map.css">
 <link rel="stylesheet" href="loom/dataset.css">
 <link rel="stylesheet" href="loom/settings.css">
+<link rel="stylesheet" href="loom/tools.css">
 <script type="module" src="loom/loom.js"></script>
 """
 """Linked, not inlined: Gradio rewrites the selectors of a style sheet that it is given. The addresses are relative, as

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend.config.command_line import Parser, finite
-from backend.errors import ModelFileError, OptionError
+from backend.errors import ModelFileError, OptionError, StoppedByUser
+from backend.runs.outcome import reported_outcome
+from backend.runs.status import Reporter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,11 +43,13 @@ def main(arguments: list[str]) -> int:
     if unknown:  # argparse would take what follows for the command
         raise OptionError.of(parser.problems_of(unknown))
     options = parser.parse_args(arguments)
-    options.run(options)
+    reporter = Reporter.from_environment()
+    with reported_outcome(reporter, phase="loading"):
+        options.run(options, reporter)
     return 0
 
 
-def info(options: argparse.Namespace) -> None:
+def info(options: argparse.Namespace, _reporter: Reporter) -> None:
     """Print what a file holds: naming, modules, ranks, alphas, numbers, norms of each block, metadata."""
     facts = facts_of(options.file)
     if options.json:
@@ -93,18 +97,20 @@ def facts_of(file: Path) -> dict[str, Any]:
     }
 
 
-def convert(options: argparse.Namespace) -> None:
+def convert(options: argparse.Namespace, reporter: Reporter) -> None:
     """Write the same LoRA in another naming."""
     from backend.networks.convert import true_metadata, write_modules
 
     _refuse_existing(options.output, options)
     content = _read(options.file)
+    converted: dict[str, Tensor] = {}
     with _about(options.file):
-        converted = write_modules(content.modules, options.target)
-    _write(options, converted, true_metadata(content.metadata, converted))
+        for module, parts in _counted(list(content.modules.items()), reporter):
+            converted |= write_modules({module: dict(parts)}, options.target)
+    _write(options, converted, true_metadata(content.metadata, converted), reporter)
 
 
-def resize(options: argparse.Namespace) -> None:
+def resize(options: argparse.Namespace, reporter: Reporter) -> None:
     """Write the nearest LoRA of lower rank, in the naming of the file."""
     from backend.networks.convert import alpha_of, true_metadata, write_modules
     from backend.networks.parts import refuse_not_finite
@@ -115,16 +121,16 @@ def resize(options: argparse.Namespace) -> None:
     content = _read(options.file)
     refuse_not_finite(content.tensors, path=options.file)
     modules = {}
-    for module, parts in content.modules.items():
+    for module, parts in _counted(list(content.modules.items()), reporter):
         if "lora_down.weight" not in parts:
             raise ModelFileError(f"{options.file}: {module} is no LoRA", hint="only LoRA can be resized")
         down, up = parts["lora_down.weight"], parts["lora_up.weight"]
         modules[module] = _as_parts(*resize(down, up, alpha_of(parts) / len(down), rank), dtype=down.dtype)
     resized = write_modules(modules, content.naming)
-    _write(options, resized, true_metadata(content.metadata, resized))
+    _write(options, resized, true_metadata(content.metadata, resized), reporter)
 
 
-def merge(options: argparse.Namespace) -> None:
+def merge(options: argparse.Namespace, reporter: Reporter) -> None:
     """Write the transformer with LoRAs added to its weights."""
     from safetensors.torch import save_file
 
@@ -137,22 +143,25 @@ def merge(options: argparse.Namespace) -> None:
         raise OptionError("--lora_multiplier has more numbers than there are files", hint="take the others out")
     _refuse_existing(options.save_merged_model, options)
     weights, linears = _read_transformer(options.dit)
-    for path, multiplier in zip_longest(options.lora_weight, options.lora_multiplier, fillvalue=1.0):
+    files = list(zip_longest(options.lora_weight, options.lora_multiplier, fillvalue=1.0))
+    for number, (path, multiplier) in enumerate(files):
         content = _read(path)
         refuse_not_finite(content.tensors, path=path)
         lora = MergedLoRA(write_modules(content.modules, "default"), multiplier)
         with _about(path):
             for problem in lora.unused(linears):
                 print(f"{problem.severity}: {path}: {problem}", flush=True)
-            for linear in linears:
+            for linear in _counted(linears, reporter, round_of=(number, len(files))):
                 weights[f"{linear.name}.weight"] = lora(linear.name, weights[f"{linear.name}.weight"])
         print(f"merged {path}, strength {multiplier:g}", flush=True)
+    reporter.update(phase="saving")
     with replaced(options.save_merged_model) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
+    reporter.update(files=(str(options.save_merged_model),))
     print(f"saved {options.save_merged_model}")
 
 
-def extract(options: argparse.Namespace) -> None:
+def extract(options: argparse.Namespace, reporter: Reporter) -> None:
     """Write the LoRA that comes nearest to the difference of two transformers."""
     from backend.networks.convert import write_modules
     from backend.networks.resize import fixed_rank, kept_energy, low_rank
@@ -160,7 +169,7 @@ def extract(options: argparse.Namespace) -> None:
     _refuse_existing(options.output, options)
     rank = kept_energy(options.keep_energy) if options.keep_energy else fixed_rank(options.rank)
     modules = {}
-    for module, before, after in _changed_linears(options.dit, options.dit_tuned):
+    for module, before, after in _changed_linears(options.dit, options.dit_tuned, reporter):
         modules[module] = _as_parts(*low_rank(after.float() - before.float(), rank, most=options.rank))
     if not modules:
         raise ModelFileError(f"{options.dit_tuned}: its blocks are those of {options.dit}", hint="choose another file")
@@ -172,7 +181,24 @@ def extract(options: argparse.Namespace) -> None:
         "ss_training_comment": f"extracted from {options.dit_tuned.name} minus {options.dit.name}",
     }
     print(f"{len(modules)} modules differ")
-    _write(options, write_modules(modules, "default"), metadata)
+    _write(options, write_modules(modules, "default"), metadata, reporter)
+
+
+Item = TypeVar("Item")
+
+
+def _counted(items: Sequence[Item], reporter: Reporter, *, round_of: tuple[int, int] = (0, 1)) -> Iterator[Item]:
+    """The items, each a step of the run when it is done. round_of: the how manieth time, from 0, of how many in all.
+
+    Raises StoppedByUser where the run is asked to stop.
+    """
+    number, rounds = round_of
+    reporter.update(phase="computing", total_steps=rounds * len(items))
+    for step, item in enumerate(items, number * len(items) + 1):
+        if reporter.is_requested("stop"):
+            raise StoppedByUser("stopped; nothing was written")
+        yield item
+        reporter.update(step=step)
 
 
 @dataclass(frozen=True)
@@ -221,14 +247,14 @@ def _read_transformer(path: Path) -> tuple[dict[str, Tensor], list[LinearModule]
     return weights, linears
 
 
-def _changed_linears(base: Path, tuned: Path) -> Iterator[tuple[str, Tensor, Tensor]]:
+def _changed_linears(base: Path, tuned: Path, reporter: Reporter) -> Iterator[tuple[str, Tensor, Tensor]]:
     """The Linears of the blocks whose weights differ, with both. Raises ModelFileError if the models do not fit."""
     import torch
 
     (before, linears), (after, others) = _read_transformer(base), _read_transformer(tuned)
     if linears != others:
         raise ModelFileError(f"{tuned}: is of another size than {base}", hint="both have to be of one model")
-    for linear in linears:
+    for linear in _counted(linears, reporter):
         name = f"{linear.name}.weight"
         if not torch.equal(before[name], after[name]):
             yield linear.name, before[name], after[name]
@@ -242,7 +268,9 @@ def _as_parts(down: Tensor, up: Tensor, *, dtype: Any = None) -> dict[str, Tenso
     return {"lora_down.weight": down.to(dtype), "lora_up.weight": up.to(dtype), "alpha": alpha}
 
 
-def _write(options: argparse.Namespace, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+def _write(
+    options: argparse.Namespace, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], reporter: Reporter
+) -> None:
     import torch
 
     from backend.networks.files import save_lora
@@ -250,7 +278,9 @@ def _write(options: argparse.Namespace, tensors: Mapping[str, Tensor], metadata:
     dtypes = {"keep": None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     hashes = ("sshs_model_hash", "sshs_legacy_hash")  # made anew, for the tensors are others
     kept = {name: text for name, text in metadata.items() if name not in hashes}
+    reporter.update(phase="saving")
     save_lora(options.output, tensors, metadata=kept, dtype=dtypes[options.save_precision])
+    reporter.update(files=(str(options.output),))
     print(f"saved {options.output}: {len(tensors)} tensors")
 
 
@@ -309,7 +339,9 @@ def _add_extract(commands: Any) -> None:
     _add_output(parser)
 
 
-def _subparser(commands: Any, name: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+def _subparser(
+    commands: Any, name: str, run: Callable[[argparse.Namespace, Reporter], None]
+) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, description=run.__doc__, allow_abbrev=False)
     parser.set_defaults(run=run)
     return parser

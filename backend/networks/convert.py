@@ -11,60 +11,31 @@ the same in all.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from backend.errors import ModelFileError
-from backend.networks.parts import fault_of_parts
 from backend.plan.adapter_files import NATIVE_PREFIX
+from backend.plan.adapter_names import (
+    BLOCKS,
+    DOUBLE_BLOCK,
+    SINGLE_BLOCK,
+    Naming,
+    module_and_part,
+    naming_of,
+    place_in_blocks,
+    stranger,
+)
+from backend.plan.adapter_parts import fault_of_parts
 
-Naming = Literal["default", "comfyui", "diffusers"]
 Modules = dict[str, dict[str, Tensor]]
 """By the names of the released checkpoint, "double_blocks.0.img_attn_qkv", then by lora_down.weight, lora_up.weight and
 alpha; for LoHa and LoKr by their own parts."""
 
-DOUBLE_BLOCK = {
-    "img_mod.linear": ("norm1.linear",),
-    "img_attn_qkv": ("attn.to_q", "attn.to_k", "attn.to_v"),
-    "img_attn_proj": ("attn.to_out.0",),
-    "img_mlp.fc1": ("ff.net.0.proj",),
-    "img_mlp.fc2": ("ff.net.2",),
-    "txt_mod.linear": ("norm1_context.linear",),
-    "txt_attn_qkv": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
-    "txt_attn_proj": ("attn.to_add_out",),
-    "txt_mlp.fc1": ("ff_context.net.0.proj",),
-    "txt_mlp.fc2": ("ff_context.net.2",),
-}
-SINGLE_BLOCK = {
-    "linear1": ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"),
-    "linear2": ("proj_out",),
-    "modulation.linear": ("norm.linear",),
-}
-BLOCKS = {
-    "double_blocks": ("transformer_blocks", DOUBLE_BLOCK),
-    "single_blocks": ("single_transformer_blocks", SINGLE_BLOCK),
-}
-"""Our lists of blocks, those of diffusers, and for each Linear of ours those of diffusers that share its rows."""
-
 MLP_RATIO = 4
 """Rows of proj_mlp for each of to_q, where a file lacks proj_mlp."""
-
-_PARTS = {"lora_A": "lora_down.weight", "lora_B": "lora_up.weight"}
-
-
-def naming_of(names: Sequence[str]) -> Naming:
-    """The naming of a file's tensors. Raises ModelFileError if it is none of the three."""
-    if all(name.startswith(NATIVE_PREFIX) for name in names):
-        return "default"
-    if any(re.match(r"(transformer\.)?(single_)?transformer_blocks\.", name) for name in names):
-        return "diffusers"
-    if any(re.match(r"(diffusion_model|transformer)\.(double|single)_blocks\.", name) for name in names):
-        return "comfyui"
-    raise ModelFileError(f"a tensor is called {names[0] if names else 'nothing'}", hint="wanted a HunyuanVideo LoRA")
 
 
 def read_modules(tensors: Mapping[str, Tensor]) -> Modules:
@@ -76,7 +47,7 @@ def read_modules(tensors: Mapping[str, Tensor]) -> Modules:
     naming = naming_of(list(tensors))
     modules: Modules = {}
     for name, tensor in tensors.items():
-        module, part = _from_native(name) if naming == "default" else _from_dotted(name)
+        module, part = module_and_part(name, naming)
         modules.setdefault(module, {})[part] = tensor
     return _joined(modules) if naming == "diffusers" else {name: _whole(name, parts) for name, parts in modules.items()}
 
@@ -119,15 +90,6 @@ def true_metadata(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) ->
     return {**metadata, **{name: text for name, text in changed.items() if not _same(metadata[name], text)}}
 
 
-def _from_native(name: str) -> tuple[str, str]:
-    """ "lora_unet_double_blocks_0_img_mlp_fc1.alpha" -> "double_blocks.0.img_mlp.fc1", "alpha"."""
-    flat, _, part = name.partition(".")
-    match = re.fullmatch(rf"{NATIVE_PREFIX}(double_blocks|single_blocks)_(\d+)_(\w+)", flat)
-    if match is None or match[3] not in _DOTTED[match[1]]:
-        raise _stranger(name)
-    return f"{match[1]}.{match[2]}.{_DOTTED[match[1]][match[3]]}", part
-
-
 def _whole(module: str, parts: dict[str, Tensor]) -> dict[str, Tensor]:
     """The parts of a module. Raises ModelFileError if they do not make one."""
     if fault := fault_of_parts(parts):
@@ -137,25 +99,6 @@ def _whole(module: str, parts: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _no_lora() -> ModelFileError:
     return ModelFileError("diffusers has no LoHa and no LoKr", hint="convert to comfyui, or merge it into the model")
-
-
-def _stranger(name: str) -> ModelFileError:
-    hint = "the LoRA is of another model, or trains more than the blocks"
-    return ModelFileError(f"{name}: is no module of HunyuanVideo's blocks", hint=hint)
-
-
-def _from_dotted(name: str) -> tuple[str, str]:
-    """ "diffusion_model.double_blocks.0.img_mlp.fc1.lora_A.default.weight" -> the module, "lora_down.weight"."""
-    inner = re.sub(r"^(diffusion_model|transformer)\.", "", name)
-    if match := re.fullmatch(r"(.+)\.(lora_A|lora_B)(?:\.\w+)?\.weight", inner):
-        return match[1], _PARTS[match[2]]
-    match = re.fullmatch(r"(.+)\.(alpha|lora_down\.weight|lora_up\.weight|(?:hada|lokr)_\w+)", inner)
-    if match is None:
-        raise ModelFileError(f"{name}: is no part of a LoRA", hint="wanted lora_A.weight, lora_B.weight, alpha")
-    return match[1], match[2]
-
-
-_DOTTED = {blocks: {inner.replace(".", "_"): inner for inner in names} for blocks, (_, names) in BLOCKS.items()}
 
 
 def _dotted(modules: Modules, prefix: str) -> dict[str, Tensor]:
@@ -190,7 +133,7 @@ def _split(modules: Modules) -> Modules:
         index, _, inner = rest.partition(".")
         theirs, names = BLOCKS.get(blocks, ("", {}))
         if inner not in names:
-            raise _stranger(module)
+            raise stranger(module)
         up = parts["lora_up.weight"]
         rows = _rows(inner, len(up), width=parts["lora_down.weight"].shape[1])
         for name, own_up in zip(names[inner], up.split(rows), strict=True):
@@ -201,22 +144,12 @@ def _split(modules: Modules) -> Modules:
 
 def _joined(modules: Modules) -> Modules:
     """Diffusers' modules as ours. Raises ModelFileError for one that is none."""
-    places = {
-        (theirs, name): (blocks, inner, place)
-        for blocks, (theirs, names) in BLOCKS.items()
-        for inner, several in names.items()
-        for place, name in enumerate(several)
-    }
     found: dict[str, dict[int, dict[str, Tensor]]] = {}
     for module, parts in modules.items():
-        theirs, _, rest = module.partition(".")
-        index, _, name = rest.partition(".")
-        if (theirs, name) not in places:
-            raise _stranger(module)
-        blocks, inner, place = places[theirs, name]
+        ours, place = place_in_blocks(module)
         if "lora_down.weight" not in _whole(module, parts):
             raise _no_lora()
-        found.setdefault(f"{blocks}.{index}.{inner}", {})[place] = _without_alpha(parts)
+        found.setdefault(ours, {})[place] = _without_alpha(parts)
     return {module: _join(module.split(".", 2)[2], pieces) for module, pieces in found.items()}
 
 

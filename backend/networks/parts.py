@@ -1,42 +1,13 @@
-"""Whether the tensors of one module of a LoRA, LoHa or LoKr file make a change of a weight."""
+"""Refusing the tensors of a LoRA file that cannot be computed with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 from backend.errors import ModelFileError
-from backend.plan.adapter_files import kind_of_parts
-from backend.plan.adapters import LABELS, LOHA, LOKR, LORA, PARTS
-
-_PRODUCTS = {
-    LORA: (("lora_up.weight", "lora_down.weight"),),
-    LOHA: (("hada_w1_a", "hada_w1_b"), ("hada_w2_a", "hada_w2_b")),
-    LOKR: (("lokr_w2_a", "lokr_w2_b"),),
-}
-"""Pairs of matrices that are multiplied, so that the columns of the first are the rows of the second."""
-
-
-def fault_of_parts(parts: Mapping[str, Tensor]) -> str | None:
-    """What keeps these tensors from being one module, None if nothing does. parts: by the endings of their names."""
-    kind = kind_of_parts(parts)
-    if kind is None:
-        return "has no matrices"
-    matrices = {part: tensor for part, tensor in parts.items() if part != "alpha"}
-    if missing := _missing(kind, matrices):
-        return f"{missing} is missing in the {LABELS[kind]}"
-    for part, tensor in matrices.items():
-        if part not in PARTS[kind]:
-            return f"{part} is no part of a {LABELS[kind]}"
-        if tensor.ndim != 2:
-            return f"{part}: a matrix is wanted, but the shape is {tuple(tensor.shape)}"
-    for left, right in _PRODUCTS[kind]:
-        if left in matrices and matrices[left].shape[1] != matrices[right].shape[0]:
-            shapes = f"{tuple(matrices[left].shape)} and {tuple(matrices[right].shape)}"
-            return f"{left} and {right} have shapes {shapes}, which are no product"
-    return _fault_of_alpha(parts.get("alpha"))
 
 
 def refuse_not_finite(tensors: Mapping[str, Tensor], *, path: Path) -> None:
@@ -45,21 +16,3 @@ def refuse_not_finite(tensors: Mapping[str, Tensor], *, path: Path) -> None:
         if not tensor.float().isfinite().all():
             hint = "its training went wrong; choose an earlier file"
             raise ModelFileError(f"{path}: {name} holds values that are not finite", hint=hint)
-
-
-def _missing(kind: str, found: Iterable[str]) -> str | None:
-    """The first part that is not there. LoKr's larger matrix is whole, or in two factors."""
-    wanted = PARTS[kind]
-    if kind == LOKR:
-        wanted = ("lokr_w1", "lokr_w2") if "lokr_w2" in found else ("lokr_w1", "lokr_w2_a", "lokr_w2_b")
-    return next((part for part in wanted if part not in found), None)
-
-
-def _fault_of_alpha(alpha: Tensor | None) -> str | None:
-    if alpha is None:
-        return None
-    if alpha.numel() != 1:
-        return f"alpha: one number is wanted, but the shape is {tuple(alpha.shape)}"
-    if not 0 <= float(alpha) < float("inf"):
-        return f"alpha is {float(alpha):g}, but has to be 0 (the rank) or more"
-    return None

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.errors import ModelFileError
@@ -35,10 +35,11 @@ _TELLTALES = (
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """One tensor of a file. dtype: as the file spells it, such as "BF16"."""
+    """One tensor of a file. dtype: as the file spells it, such as "BF16". start: of its first byte in the file."""
 
     dtype: str
     shape: tuple[int, ...]
+    start: int = field(default=0, compare=False)
 
 
 def read_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, str]]:
@@ -51,7 +52,10 @@ def read_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, str]]:
     header, data_start = _parse_header(path, size)
     metadata = header.pop("__metadata__", {})
     try:
-        tensors = {name: TensorHeader(entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()}
+        tensors = {
+            name: TensorHeader(entry["dtype"], tuple(entry["shape"]), data_start + entry["data_offsets"][0])
+            for name, entry in header.items()
+        }
         expected_size = data_start + max((entry["data_offsets"][1] for entry in header.values()), default=0)
     except (TypeError, KeyError, IndexError) as error:
         raise _not_safetensors(path) from error

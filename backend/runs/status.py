@@ -19,13 +19,14 @@ from backend.atomic_file import is_disk_full, read_text, write_text
 from backend.runs.process import own_mark
 from backend.runs.reserve import Reserve
 
-Phase = Literal["starting", "loading", "caching", "training", "sampling", "saving", "done"]
+Phase = Literal["starting", "loading", "caching", "training", "sampling", "computing", "saving", "done"]
 Outcome = Literal["", "finished", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run stands. Steps are optimizer steps of a training, items of a caching; times are in seconds.
+    """Where a run stands. Steps are optimizer steps of a training, items of a caching, modules of a LoRA file;
+    times are in seconds.
 
     exit_code: what the run's command ends with, told with the outcome where a launcher would make 1 of it.
     error: what it failed with, as `error_record.describe_error` gives it. troubles: what went wrong and did not end it,

@@ -9,6 +9,9 @@ from backend.runs.folder import Job, RunFolder, create_run_folder, submit
 
 TOOLS = ("generate", "lora")
 
+LORA_COMMANDS = ("convert", "resize", "merge", "extract")
+"""What `python -m backend lora` can be asked for that writes a file."""
+
 
 def submit_tool(
     tool: str,

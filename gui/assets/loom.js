@@ -11,6 +11,7 @@ import { RunFeed } from "./run_feed.js";
 import { showRuns } from "./runs.js";
 import { showSettings } from "./settings.js";
 import { showTensorBoard } from "./tensorboard_frame.js";
+import { showTools } from "./tools.js";
 import { showWandbLogin } from "./wandb_login.js";
 
 const VIEWS = {
@@ -22,6 +23,7 @@ const VIEWS = {
   "loom-module-map": showModuleMap,
   "loom-settings": showSettings,
   "loom-tensorboard": showTensorBoard,
+  "loom-tools": showTools,
 };
 
 function start() {

@@ -6,8 +6,11 @@ import { fill, texts } from "./texts.js";
 const NUMBERED = 5;
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-/** The grid of a group of blocks; `point` and `click` are told the names of modules: of a cell one, of a head many. */
-export function moduleGrid(group, { point, click }) {
+/**
+ * The grid of a group of blocks; `point` and `click` are told the names of modules: of a cell one, of a head many.
+ * dressCell(cell, told): gives a cell its colour and its name.
+ */
+export function moduleGrid(group, { point, click, label = texts.network.groups[group.kind], dressCell = showSelected }) {
   const cells = group.rows.map((row) => row.cells.map((_, block) => moduleCell([moduleName(group, row, block)])));
   const rowHeads = group.rows.map((row) => headCell("rowheader", row.part, rowNames(group, row)));
   const blocks = Array.from({ length: group.blocks }, (_, block) => block);
@@ -21,8 +24,8 @@ export function moduleGrid(group, { point, click }) {
     {
       class: "loom-map-grid",
       role: "grid",
-      "aria-label": texts.network.groups[group.kind],
-      "aria-multiselectable": "true",
+      "aria-label": label,
+      "aria-multiselectable": dressCell === showSelected ? "true" : null,
       style: `--blocks: ${group.blocks}`,
       onkeydown: (event) => onKey(event, places),
       onclick: (event) => namesAt(event) && click(namesAt(event)),
@@ -36,7 +39,7 @@ export function moduleGrid(group, { point, click }) {
   );
   letTabReach(places[0][1], places);
   nameHeads(group, rowHeads, columnHeads);
-  const update = (updated) => updated.rows.forEach((row, index) => updateRow(row, cells[index]));
+  const update = (updated) => updated.rows.forEach((row, index) => row.cells.forEach((told, block) => dressCell(cells[index][block], told)));
   update(group);
   return { element: node, update };
 }
@@ -67,15 +70,11 @@ function nameHeads(group, rowHeads, columnHeads) {
 }
 
 /** Colour, name and what a screen reader calls selected. */
-function updateRow(row, cells) {
-  row.cells.forEach(({ state }, block) => {
-    const cell = cells[block];
-    if (cell.dataset.state === state) return;
-    cell.dataset.state = state;
-    setAttribute(cell, "aria-selected", String(state === "trained"));
-    const name = cell.dataset.names;
-    setAttribute(cell, "aria-label", fill(texts.network.cell, { name, state: texts.network.states[state] }));
-  });
+function showSelected(cell, { state }) {
+  if (cell.dataset.state === state) return;
+  cell.dataset.state = state;
+  setAttribute(cell, "aria-selected", String(state === "trained"));
+  setAttribute(cell, "aria-label", fill(texts.network.cell, { name: cell.dataset.names, state: texts.network.states[state] }));
 }
 
 function namesAt(event) {

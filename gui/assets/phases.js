@@ -4,7 +4,7 @@ import { element, setAttribute, setText } from "./dom.js";
 import { formatDuration, isNumber } from "./numbers.js";
 import { texts } from "./texts.js";
 
-const PHASES = { train: ["queued", "loading", "training", "sampling", "saving"] };
+const PHASES = { train: ["queued", "loading", "training", "sampling", "saving"], lora: ["queued", "loading", "computing", "saving"] };
 const OTHER_PHASES = ["queued", "caching"];
 
 /** {element, update()} for the feed's run. */

@@ -16,7 +16,7 @@ export function filesView(feed) {
   function update() {
     const files = feed.status?.files ?? [];
     const logFolder = feed.status?.log_folder ?? "";
-    card.hidden = feed.run?.kind !== "train";
+    card.hidden = !["train", "lora"].includes(feed.run?.kind);
     const key = JSON.stringify([files, logFolder]);
     board.hidden = !logFolder;
     if (key === shown) return; // so that a focused button stays

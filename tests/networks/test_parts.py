@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from backend.errors import ModelFileError
-from backend.networks.parts import fault_of_parts, refuse_not_finite
+from backend.networks.parts import refuse_not_finite
+from backend.plan.adapter_parts import fault_of_parts
 from tests.networks.small_adapters import CASES, make_adapter
 
 
