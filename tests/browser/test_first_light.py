@@ -43,7 +43,7 @@ def training_run(workspace: Path) -> RunFolder:
 def test_a_newcomer_trains_the_demo_in_the_page(page: Page, address, workspace, screenshot):
     page.goto(address)
     expect(page.locator("#plan")).to_contain_text("No transformer is chosen")
-    page.get_by_role("button", name="Load").click()
+    page.get_by_role("button", name="Load", exact=True).click()
     expect(page.locator("#start-message")).to_contain_text("Loaded Demo")
     page.get_by_role("button", name="LoRA network").click()
     fill(page, "network_dim", "6")
