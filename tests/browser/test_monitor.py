@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.contrast import too_faint
 from tests.browser.servers import running_page
+from tests.browser.tabs import open_tab
 from tests.browser.written_run import WrittenRun, average_loss_at
 
 
@@ -415,15 +416,6 @@ def test_the_appearance_follows_the_system_or_the_switch(open_page, address):
     page.reload()
     expect(switch).to_have_attribute("aria-label", "Appearance: dark")
     expect(body).to_have_css("background-color", "rgb(20, 22, 26)")
-
-
-def open_tab(page: Page, name: str) -> None:
-    """Click the tab, which Gradio may have put into its menu."""
-    if not page.get_by_role("tab", name=name).count():
-        page.get_by_role("button", name="More tabs").click()
-        page.locator("#loom-tabs .overflow-dropdown").get_by_role("button", name=name).click()
-    else:
-        page.get_by_role("tab", name=name).click()
 
 
 def test_a_narrow_window_never_scrolls_sideways(open_page, address, training, screenshot):

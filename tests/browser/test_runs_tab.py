@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -12,12 +11,15 @@ import pytest
 from filelock import FileLock
 from playwright.sync_api import Locator, Page, expect
 
+from backend.plan.resume import StateRecord
 from backend.runs.folder import RunFolder
 from backend.runs.order import waiting_runs
 from backend.runs.status import write_json
 from tests.browser.contrast import too_faint
 from tests.browser.servers import running_page
+from tests.browser.tabs import open_tab
 from tests.browser.written_run import WrittenRun
+from tests.runs.written_state import write_state
 
 MANY = 2000
 
@@ -53,7 +55,7 @@ def address(workspace: Path, ended: list[WrittenRun]) -> Iterator[str]:
 
 def open_runs(page: Page, address: str) -> Locator:
     page.goto(address)
-    page.get_by_role("tab", name="Runs").click()
+    open_tab(page, "Runs")
     return page.locator("#loom-runs")
 
 
@@ -109,12 +111,9 @@ def test_a_run_is_opened_and_its_settings_go_into_the_form(page, address, ended)
 
 def test_states_are_listed_and_what_keeps_a_run_from_going_on_is_told(page, address, ended):
     for step in (50, 100):
-        folder = ended[2].folder.checkpoints / f"fox_2-step{step:08d}-state"
-        folder.mkdir(parents=True)
-        for file in ("model.safetensors", "optimizer.bin", "scheduler.bin", "random_states_0.pkl"):
-            (folder / file).write_bytes(b"x")
         facts = {"dataset": {"batches_per_epoch": 20}, "micro_batches_per_step": 1}
-        (folder / "trainer_state.json").write_text(json.dumps({"step": step, "losses": [0.5], "facts": facts}))
+        folder = ended[2].folder.checkpoints / f"fox_2-step{step:08d}-state"
+        write_state(folder, StateRecord(step, (0.5,), facts))
     runs = open_runs(page, address)
     details = open_details(runs, "fox_2")
     items = details.get_by_role("listitem")

@@ -1,12 +1,13 @@
-import json
 from pathlib import Path
 
 import httpx
 from filelock import FileLock
 
+from backend.plan.resume import StateRecord
 from backend.runs.folder import RunFolder, RunState
 from backend.runs.notes import read_notes
 from tests.gui.written_runs import end_run, make_run
+from tests.runs.written_state import write_state
 
 
 def post(client: httpx.Client, path: str, body: object = None) -> httpx.Response:
@@ -14,15 +15,8 @@ def post(client: httpx.Client, path: str, body: object = None) -> httpx.Response
 
 
 def make_state(run: RunFolder, name: str, *, step: int) -> Path:
-    """A state folder as far as listing reads it."""
-    folder = run.checkpoints / name
-    folder.mkdir(parents=True)
-    for file in ("model.safetensors", "optimizer.bin", "scheduler.bin", "random_states_0.pkl"):
-        (folder / file).write_bytes(b"x")
-    facts = {"dataset": {"batches_per_epoch": 10}, "micro_batches_per_step": 1}
-    record = {"step": step, "losses": [0.5], "facts": facts, "seed": 1}
-    (folder / "trainer_state.json").write_text(json.dumps(record))
-    return folder
+    facts = {"dataset": {"batches_per_epoch": 10}, "micro_batches_per_step": 1, "seed": 1}
+    return write_state(run.checkpoints / name, StateRecord(step, (0.5,), facts))
 
 
 def test_details_tell_states_notes_and_the_disk(tmp_path, serve_page):

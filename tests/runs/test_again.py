@@ -5,12 +5,13 @@ import pytest
 from backend.config.configuration import Configuration
 from backend.config.toml_file import format_toml, read_configuration
 from backend.errors import InputError
-from backend.plan.resume import NETWORK_FILE, OPTIMIZER_FILE, SCHEDULER_FILE, STATE_FILE, StateRecord
+from backend.plan.resume import OPTIMIZER_FILE, StateRecord
 from backend.runs.again import given_configuration, resume_run, run_again
 from backend.runs.folder import Job, create_run_folder, submit
 from backend.runs.states import last_state, list_states
 from backend.runs.training_job import submit_training
 from tests.commands.tiny_project import TRANSFORMER, make_project
+from tests.runs.written_state import write_state
 
 FACTS = {"dataset": {"batches_per_epoch": 7}, "micro_batches_per_step": 2, "seed": 9}
 
@@ -30,16 +31,6 @@ def submitted(project, tmp_path):
         return configuration, submit_training(configuration, workspace=tmp_path)
 
     return submit_with
-
-
-def write_state(folder, record, *, without=()):
-    folder.mkdir(parents=True)
-    for name in (NETWORK_FILE, OPTIMIZER_FILE, SCHEDULER_FILE):
-        if name not in without:
-            (folder / name).touch()
-    if record is not None:
-        (folder / STATE_FILE).write_text(record.text())
-    return folder
 
 
 def test_the_settings_of_a_run_go_back_into_the_form_as_they_were(submitted, monkeypatch, project):
