@@ -87,6 +87,7 @@ def test_the_loaded_preset_is_what_the_form_is_compared_with(train: Page):
     expect(rank(train)).to_have_value("8")
     rank(train).fill("32")
     expect(train.get_by_role("button", name="Reset Rank to: 8")).to_be_visible()
+    expect(train.locator("#toml textarea")).to_have_value(re.compile("network_dim = 32"))  # by then the draft is kept
     train.reload()
     expect(train.locator("#loom-differing")).to_have_text("Preset: Mine · 1 field differs")
     open_section(train, "LoRA network")

@@ -43,8 +43,8 @@ def test_paths_are_kept_and_put_into_the_form(page: Page, address, workspace, sc
 
 def test_the_language_changes_and_the_form_stays(page: Page, address, screenshot):
     page.goto(address)
-    page.locator("#output_name textarea, #output_name input").first.wait_for(state="attached")
-    page.get_by_role("button", name="Saving").click()
+    expect(page.locator("#plan")).to_contain_text("Modules")  # by then the scripts have begun
+    page.get_by_role("button", name="Saving", exact=True).click()
     page.locator("#output_name textarea, #output_name input").first.fill("mein_lora")
     expect(page.locator("#toml textarea")).to_have_value(re.compile("mein_lora"))
     page.get_by_role("tab", name="Settings").click()
