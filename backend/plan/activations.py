@@ -27,20 +27,10 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Precision:
-    """What the blocks compute in. number_bytes: of a number there. autocast: torch chooses float32 for the norms."""
+    """What the blocks compute in. number_bytes: of a number there. autocast: what is trained is float32, and cast."""
 
     number_bytes: int = 2
     autocast: bool = True
-
-    @property
-    def norm_bytes(self) -> int:
-        """Of a number that a LayerNorm keeps of its input."""
-        return FLOAT32 if self.autocast else self.number_bytes
-
-    @property
-    def head_norm_bytes(self) -> int:
-        """Of the float32 copies that the norms of queries and keys work on; there is none of what is float32 anyway."""
-        return 0 if self.number_bytes == FLOAT32 else FLOAT32
 
     @property
     def adapter_bytes(self) -> int:
@@ -114,8 +104,8 @@ def _single_block(
 ) -> int:
     """Bytes a token. Queries, keys, values and the MLP's input lie in one tensor, which stays as a whole."""
     width, mlp, number = shape.hidden_size, shape.mlp_hidden, precision.number_bytes
-    kept = precision.norm_bytes * width
-    kept += number * (3 * width + mlp) + precision.head_norm_bytes * 2 * width
+    kept = number * width
+    kept += number * (3 * width + mlp)
     kept += number * 3 * width  # queries and keys turned, and what attention gives
     kept += _statistics(shape)
     inputs = {f"{name}.linear1": width, f"{name}.linear2": width + mlp}
@@ -125,8 +115,8 @@ def _single_block(
 def _stream(name: str, shape: TransformerShape, trained: Collection[str], *, rank: int, precision: Precision) -> int:
     """Bytes a token of the image's or the text's half of a double block. Attention's output is the Linear's input."""
     width, mlp, number = shape.hidden_size, shape.mlp_hidden, precision.number_bytes
-    kept = 2 * precision.norm_bytes * width
-    kept += (precision.head_norm_bytes * 2 or number * 3) * width  # float32 copies, or queries, keys, values as a whole
+    kept = number * 2 * width
+    kept += number * 3 * width  # queries, keys, values as a whole
     kept += number * 4 * width  # queries and keys turned, values, and what attention gives
     kept += number * mlp
     kept += _statistics(shape)

@@ -32,7 +32,8 @@ def test_every_name_is_one_of_musubi_tuner_or_stands_in_its_network_args():
     names = {declared.name for declared in all_options().values() if not declared.network_arg}
     of_accelerate = {"num_processes", "num_machines", "machine_rank", "gpu_ids", "num_cpu_threads_per_process"}
     of_accelerate |= {"main_process_ip", "main_process_port", "accelerate_config_file"}
-    assert names - of_accelerate - {"overwrite", "stop_after_nan_steps"} <= MUSUBI_TUNER_OPTIONS
+    own = {"overwrite", "stop_after_nan_steps", "wandb_offline", "wandb_tags"}
+    assert names - of_accelerate - own <= MUSUBI_TUNER_OPTIONS
 
 
 def test_every_option_of_musubi_tuner_acts_or_is_told_why_not():
