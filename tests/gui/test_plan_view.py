@@ -125,7 +125,7 @@ def test_a_schedule_that_only_torch_knows_has_no_curve(configuration):
 
 def test_the_plan_speaks_japanese(configuration):
     html = shown(configuration, texts=JAPANESE)
-    assert "学習パラメータ数" in html and "メモリの予測" in html
+    assert "学習パラメーター数" in html and "メモリの予測" in html
     assert "Trainable" not in html
 
 

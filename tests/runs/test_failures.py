@@ -270,11 +270,11 @@ def test_every_text_takes_the_parameters_that_it_names_and_a_record_is_json(tmp_
     assert read_json(tmp_path / "failure.json") == record
 
 
-def test_what_a_command_could_not_do_is_told_in_its_own_words(tmp_path):
+def test_what_a_tool_could_not_read_is_named(tmp_path):
     run = submit_tool("lora", ["info", str(tmp_path / "absent.safetensors")], workspace=tmp_path, title="look")
     assert run_job(run, patience=SHORT) == 2
     failure = find_failure(run)
-    assert (run.job().kind, failure.id) == ("lora", "told") and "there is no such file" in failure.sentence
+    assert (run.job().kind, failure.id) == ("lora", "missing_file") and "there is no such file" in failure.sentence
 
 
 def test_a_fault_on_windows_is_told_with_its_number(tmp_path):
