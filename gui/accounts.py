@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import netrc
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from backend.config.reference_options import ENVIRONMENT_VARIABLES
 from backend.config.toml_file import read_toml
 from backend.errors import OptionError
 from backend.runs.secrets import SECRETS_FILE
+from backend.runs.wandb_login import find_login
 
 Source = Literal["environment", "workspace", "login", ""]
 """Where a key was found: a variable, the workspace's secrets.toml, the service's own login, or nowhere."""
@@ -22,7 +21,7 @@ def logins(workspace: Path, environment: Mapping[str, str] = os.environ, home: P
     """Where the keys of wandb and Hugging Face are found, in the order in which a run looks for them."""
     home = home or Path.home()
     return {
-        "wandb": _source("wandb_api_key", workspace, environment, lambda: _wandb_login(home, environment)),
+        "wandb": _source("wandb_api_key", workspace, environment, lambda: bool(find_login(environment, home=home))),
         "huggingface": _source("huggingface_token", workspace, environment, lambda: _hub_login(home, environment)),
     }
 
@@ -40,19 +39,6 @@ def _secrets(workspace: Path) -> Mapping[str, object]:
         return read_toml(workspace / SECRETS_FILE)
     except OptionError:  # none, or none that can be read
         return {}
-
-
-def _wandb_login(home: Path, environment: Mapping[str, str]) -> bool:
-    host = urlsplit(environment.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    files = [Path(environment["NETRC"])] if environment.get("NETRC") else [home / ".netrc", home / "_netrc"]
-    return any(_has_host(path, host) for path in files)
-
-
-def _has_host(path: Path, host: str) -> bool:
-    try:
-        return netrc.netrc(path).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
 
 
 def _hub_login(home: Path, environment: Mapping[str, str]) -> bool:

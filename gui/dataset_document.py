@@ -21,7 +21,7 @@ from backend.config.dataset_document import DatasetDocument, DatasetField, datas
 from backend.config.dataset_problems import DatasetProblem
 from backend.dataset.propose import propose_datasets
 from backend.errors import DatasetError, Problem
-from gui.json_requests import answering, body_of
+from gui.json_requests import answering, body_of, tell_problems
 from gui.languages import language_of
 from gui.roots import allowed_roots, is_inside
 from gui.texts import Texts, texts_of
@@ -85,17 +85,16 @@ def check_allowed(paths: Sequence[Path], workspace: Path) -> None:
         )
 
 
-def tell_problems(problems: Sequence[Problem], texts: Texts) -> list[dict[str, Any]]:
-    """Each problem with its place, in the page's language."""
+def tell_dataset_problems(problems: Sequence[Problem], texts: Texts) -> list[dict[str, Any]]:
+    """Each problem with its severity and place."""
     return [
         {
-            "message": texts.message(problem.message),
-            "hint": texts.message(problem.hint),
+            **told,
             "severity": problem.severity,
             "dataset": problem.dataset if isinstance(problem, DatasetProblem) else None,
             "key": problem.key if isinstance(problem, DatasetProblem) else "",
         }
-        for problem in problems
+        for problem, told in zip(problems, tell_problems(problems, texts), strict=True)
     ]
 
 
@@ -141,7 +140,7 @@ def _told(document: DatasetDocument, texts: Texts) -> dict[str, Any]:
     tables = [_table("general", general, {}, texts)]
     for number, values in enumerate(document.datasets, start=1):
         tables.append(_table(document.kind(number), values, general, texts))
-    return {"text": document.text, "tables": tables, "problems": tell_problems(document.problems(), texts)}
+    return {"text": document.text, "tables": tables, "problems": tell_dataset_problems(document.problems(), texts)}
 
 
 def _table(kind: str | None, values: Mapping[str, Any], general: Mapping[str, Any], texts: Texts) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from backend.dataset.inspection import Inspection, ItemReport, inspect_datasets
 from backend.dataset.item_preview import as_jpeg, crop_box, seen_by_training
 from backend.dataset.thumbnails import Thumbnails
 from backend.errors import DatasetError, UserError
-from gui.dataset_document import allowed_path, check_allowed, tell_problems
+from gui.dataset_document import allowed_path, check_allowed, tell_dataset_problems
 from gui.files import MEDIA_TYPES
 from gui.form import Draft, read_form
 from gui.json_requests import answering
@@ -169,7 +169,7 @@ async def get_item(request: Request) -> Response:
             ],
             "windows": [[window.start, window.count] for window in report.windows],
             "crop": vars(crop) if crop else None,
-            "cache_problems": tell_problems(report.cache_problems, texts),
+            "cache_problems": tell_dataset_problems(report.cache_problems, texts),
         }
     )
 
@@ -239,7 +239,7 @@ def _summary(inspection: Inspection, texts: Texts) -> dict[str, Any]:
             for group in inspection.groups
         ],
         "batches": inspection.batches_per_epoch,
-        "problems": tell_problems(inspection.problems, texts),
+        "problems": tell_dataset_problems(inspection.problems, texts),
     }
 
 

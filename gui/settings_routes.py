@@ -13,10 +13,11 @@ from backend.config.configuration import all_options
 from backend.errors import OptionError, UserError
 from backend.runs.folder import find_run, list_runs
 from gui.accounts import logins
+from gui.json_requests import refusal, tell_problems
 from gui.languages import language_of
 from gui.settings import PREFILLED, SETTINGS_FILE, Settings, read_settings, write_settings
 from gui.support_bundle import make_bundle
-from gui.texts import Texts, texts_of
+from gui.texts import texts_of
 from gui.versions import driver_version, versions
 
 
@@ -28,7 +29,7 @@ def get_settings(request: Request) -> JSONResponse:
     try:
         settings, problems = read_settings(workspace), []
     except UserError as error:
-        settings, problems = Settings(), _told(error, texts)
+        settings, problems = Settings(), tell_problems(error.problems, texts)
     return JSONResponse(
         {
             "prefilled": {name: settings.prefilled.get(name, "") for name in PREFILLED},
@@ -42,16 +43,15 @@ def get_settings(request: Request) -> JSONResponse:
     )
 
 
-async def post_settings(request: Request) -> JSONResponse:
+async def post_settings(request: Request) -> Response:
     """Keep the settings of the body, as GET gives them. Answers {"problems": []}; 422 with them if nothing was kept."""
-    texts = texts_of(language_of(request))
     try:
         values = json.loads(await request.body())
         if not isinstance(values, dict):
             raise ValueError("no object")
         await run_in_threadpool(_keep, request.app.state.workspace, values)
     except UserError as error:
-        return JSONResponse({"problems": _told(error, texts)}, status_code=422)
+        return refusal(error, request)
     except ValueError:
         return JSONResponse({"problems": []}, status_code=400)
     return JSONResponse({"problems": []})
@@ -75,10 +75,3 @@ def _keep(workspace: Path, values: dict) -> None:
             f"{workspace / SETTINGS_FILE}: cannot be written: {error.strerror}",
             hint="check the free space and the folder",
         ) from error
-
-
-def _told(error: UserError, texts: Texts) -> list[dict[str, str]]:
-    return [
-        {"option": problem.option, "message": texts.message(problem.message), "hint": texts.message(problem.hint)}
-        for problem in error.problems
-    ]
