@@ -110,8 +110,9 @@ def _read_row(run: RunFolder) -> RunRow | None:
     }
     if status is not None:
         names = ("started", "seconds", "phase", "step", "total_steps", "epoch", "total_epochs", "loss", "average_loss")
-        names += ("peak_memory_bytes", "peak_gpu_bytes", "message", "troubles")
+        names += ("peak_memory_bytes", "message", "troubles")
         row |= {name: getattr(status, name) for name in names}
+        row["peak_gpu_bytes"] = status.memory.get("peak_bytes", 0) if status.memory.get("kind") == "cuda" else 0
         row["ended"] = status.updated if state.is_over else None
     if ended is not None:
         row["ended"] = ended.get("at")

@@ -31,8 +31,7 @@ class Status:
     exit_code: what the run's command ends with, told with the outcome where a launcher would make 1 of it.
     error: what it failed with, as `error_record.describe_error` gives it. troubles: what went wrong and did not end it,
     such as a full disk: an id of failure_texts.py and a message each. seconds: how long it has been running, by a clock
-    that is never set. peak_memory_bytes: the most main memory that its process has used; peak_gpu_bytes: of the GPU's,
-    by torch's count.
+    that is never set. peak_memory_bytes: the most main memory that its process has used.
     memory: of a training's device, {"kind": "cuda" or "cpu", "device": its name, "total_bytes", "peak_bytes"}.
     """
 
@@ -56,7 +55,6 @@ class Status:
     troubles: tuple[Mapping[str, str], ...] = ()
     seconds: float = 0.0
     peak_memory_bytes: int = 0
-    peak_gpu_bytes: int = 0
     process: Mapping[str, float] = field(default_factory=dict)
     started: float = 0.0
     updated: float = 0.0

@@ -322,14 +322,8 @@ class Trainer:
             average_loss=average,
             seconds_per_step=seconds_per_step,
             time_left_s=seconds_per_step * (self.steps.total_steps - self._step),
-            peak_gpu_bytes=self._peak_gpu_bytes,
             memory=peak_memory(self.accelerator.device),
         )
-
-    @property
-    def _peak_gpu_bytes(self) -> int:
-        device = self.accelerator.device
-        return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
 
     def _save_as_asked(self, epoch: int) -> None:
         self.reporter.answer("save")

@@ -22,7 +22,7 @@ def later() -> float:
 
 def test_a_page_gets_all_runs_and_then_only_what_has_changed(tmp_path):
     first, second = make_run(tmp_path), make_run(tmp_path)
-    end_run(first, steps=3, peak_gpu_bytes=2**30)
+    end_run(first, steps=3, memory={"kind": "cuda", "peak_bytes": 2**30})
     runs = RunList(tmp_path)
     told = runs.since("")
     assert (told["all"], names(told)) == (True, {first.name, second.name})
