@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import json
 import math
 import time
@@ -107,11 +108,11 @@ class RunFeed:
         self._status = ""
         if run is None:
             self._position = Position()
-            return [self._event("run", {"run": None})]
+            return [self._event("run", _to_json({"run": None}))]
         self._position = Position(run.name, log=_tail_offset(run.log_file))
         job = run.job()
         told = {"run": run.name, "kind": job and job.kind, "name": job and job.name, "can_sample": _can_sample(run)}
-        return [self._event("run", told)]
+        return [self._event("run", _to_json(told))]
 
     def _has_shrunk(self, run: RunFolder) -> bool:
         return _size(run.metrics_file) < self._position.metrics or _size(run.log_file) < self._position.log
@@ -137,7 +138,7 @@ class RunFeed:
         told["last_state"] = _told_state(run) if told["state"] in OVER else None
         if stop := told["stop"]:
             told["stop"] = {**stop, "elapsed_s": max(0.0, time.time() - float(stop.get(stop.get("stage", ""), 0.0)))}
-        return [self._event("status", told)]
+        return [self._event("status", _to_json(told))]
 
     def _metrics_news(self, run: RunFolder) -> list[str]:
         data = _read(run.metrics_file, self._position.metrics)
@@ -146,7 +147,7 @@ class RunFeed:
             return []
         self.has_more |= len(data) == CHUNK_BYTES
         self._position = replace(self._position, metrics=self._position.metrics + len(whole))
-        rows = [row for line in whole.splitlines() if (row := _parse_line(line)) is not None]
+        rows = _metrics_json(whole)
         return [self._event("metrics", rows)] if rows else []
 
     def _log_news(self, run: RunFolder) -> list[str]:
@@ -159,10 +160,10 @@ class RunFeed:
         offset = self._position.log
         end = offset + len(data) - len(decoder.getstate()[0])  # less the bytes of a half-written character
         self._position = replace(self._position, log=end)
-        return [self._event("log", {"offset": offset, "end": end, "text": text})]
+        return [self._event("log", _to_json({"offset": offset, "end": end, "text": text}))]
 
-    def _event(self, kind: str, data: object) -> str:
-        return f"event: {kind}\nid: {self._position}\ndata: {_to_json(data)}\n\n"
+    def _event(self, kind: str, data: str) -> str:
+        return f"event: {kind}\nid: {self._position}\ndata: {data}\n\n"
 
 
 def _can_sample(run: RunFolder) -> bool:
@@ -199,6 +200,13 @@ def _tail_offset(path: Path) -> int:
     if start <= 0:
         return 0
     return start + _read(path, start).find(b"\n") + 1
+
+
+@functools.lru_cache(maxsize=32)  # 32 x 256 KiB at most; pages that follow one run, or open together, share them
+def _metrics_json(lines: bytes) -> str:
+    """Lines of metrics.jsonl as one JSON array, "" if none of them can be read."""
+    rows = [row for line in lines.splitlines() if (row := _parse_line(line)) is not None]
+    return _to_json(rows) if rows else ""
 
 
 def _parse_line(line: bytes) -> dict[str, object] | None:
