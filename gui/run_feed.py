@@ -133,6 +133,9 @@ class RunFeed:
         if text == self._status:
             return []
         self._status = text
+        if status:
+            told["message"] = self._texts.message(status.message)
+            told["troubles"] = [{**each, "message": self._texts.message(each["message"])} for each in status.troubles]
         failure = find_failure(run)
         told["failure"] = told_failure(failure, self._texts) if failure else None
         told["last_state"] = _told_state(run) if told["state"] in OVER else None

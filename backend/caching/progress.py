@@ -58,8 +58,8 @@ def report_left_out(problems: Sequence[Problem], *, cached_count: int, reporter:
             "the dataset's folders hold no pictures and no clips", hint="check the paths in the dataset file"
         )
     if problems:
-        items = "1 item" if len(problems) == 1 else f"{len(problems)} items"
-        reporter.update(message=f"{items} could not be cached, see the log")
+        total = len(problems) + cached_count
+        reporter.update(message=f"{len(problems)} of {total} items could not be cached, see the log")
 
 
 def print_stale(stale: Sequence[Problem]) -> None:

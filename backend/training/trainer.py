@@ -332,8 +332,10 @@ class Trainer:
     def _stop(self, epoch: int) -> None:
         """Save what going on needs, and leave."""
         self._save(lambda saver: saver.save_now(step=self._step, epoch=epoch))
-        saved = f"; resume from {self.saver.saved[-1]}" if self.saver else ""
-        raise StoppedByUser(f"stopped after step {self._step} of {self.steps.total_steps}{saved}")
+        step, total = self._step, self.steps.total_steps
+        if self.saver is None:
+            raise StoppedByUser(f"stopped after step {step} of {total}")
+        raise StoppedByUser(f"stopped after step {step} of {total}; resume from {self.saver.saved[-1]}")
 
     def _sample_if_due(self, epoch: int, *, asked: bool, epoch_ends: bool) -> None:
         if asked:

@@ -31,7 +31,8 @@ export function curvesView(feed) {
     const isByStep = figure.unit === "step";
     const checkpoints = isByStep ? checkpointSteps(feed.status?.files ?? [], feed.series) : [];
     const width = plot.clientWidth;
-    const total = isByStep ? feed.status?.total_steps : feed.status?.total_epochs;
+    const planned = isByStep ? feed.status?.total_steps : feed.status?.total_epochs;
+    const total = feed.isOver ? undefined : planned; // what will not be reached any more takes no room
     const axes = axesOf(figure, { width, total, isLog: choice.isLog, range: zoom.range });
     plot.replaceChildren(drawing(figure, { ...axes, width, checkpoints }));
     setAttribute(plot, "aria-label", summaryOf(figure));

@@ -1,6 +1,7 @@
 // The dataset file as a form: [general] and each dataset, every key with its help; the server holds no state of it.
 
 import { element, setAttribute, setText } from "./dom.js";
+import { browseButton } from "./folder_dialog.js";
 import { get, post } from "./request.js";
 import { fill, texts } from "./texts.js";
 
@@ -16,8 +17,8 @@ export function documentForm({ onOpen, tell }) {
     "section",
     { class: "loom-panel", "aria-label": texts.dataset.file },
     element("h2", {}, texts.dataset.file),
-    row(texts.dataset.path, path, button(texts.dataset.open, open)),
-    row(texts.dataset.folder, folder, button(texts.dataset.propose, propose)),
+    row(texts.dataset.path, path, browseButton(path, { label: () => texts.dataset.path, onChosen: open }), button(texts.dataset.open, open)),
+    row(texts.dataset.folder, folder, browseButton(folder, { label: () => texts.dataset.folder, wantsFile: false, wantsFolder: true }), button(texts.dataset.propose, propose)),
     tables,
     element("details", { class: "loom-dataset-source" }, element("summary", {}, texts.dataset.source), source),
     element("div", { class: "loom-dataset-actions" }, save),
@@ -115,7 +116,16 @@ function fieldView(field, number, { problem, change }) {
   const input = field.choices ? choice(field, attributes) : element("input", { type: "text", spellcheck: "false", autocomplete: "off", placeholder: field.inherited, value: field.text, ...attributes });
   setAttribute(input, "aria-invalid", problem ? "true" : null);
   const help = problem ? element("small", { id: `${id}-help`, class: "loom-wrong" }, [problem.message, problem.hint].filter(Boolean).join(". ")) : element("small", { id: `${id}-help` }, field.help);
-  return element("div", { class: "loom-settings-row" }, element("label", { for: id }, field.label, " ", element("code", {}, field.key)), input, help);
+  return element("div", { class: "loom-settings-row" }, element("label", { for: id }, field.label, " ", element("code", {}, field.key)), ...withBrowse(field, input), help);
+}
+
+/** The input, with a way through the server's folders beside it where it takes a path. */
+function withBrowse(field, input) {
+  const kind = field.key.match(/_(directory|jsonl_file)$/)?.[1];
+  if (!kind) return [input];
+  const isFolder = kind === "directory";
+  const onChosen = () => input.dispatchEvent(new Event("change"));
+  return [element("div", { class: "loom-dataset-row" }, input, browseButton(input, { label: () => field.label, wantsFile: !isFolder, wantsFolder: isFolder, onChosen }))];
 }
 
 function choice(field, attributes) {
@@ -140,8 +150,8 @@ function isError({ severity }) {
   return severity === "error";
 }
 
-function row(text, input, action) {
-  return element("div", { class: "loom-settings-row" }, element("label", { for: input.id }, text), element("div", { class: "loom-dataset-row" }, input, action));
+function row(text, input, ...actions) {
+  return element("div", { class: "loom-settings-row" }, element("label", { for: input.id }, text), element("div", { class: "loom-dataset-row" }, input, ...actions));
 }
 
 function button(text, onclick, style = "loom-button") {

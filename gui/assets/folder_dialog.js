@@ -59,6 +59,23 @@ function walk(event, list) {
   entries[to]?.focus();
 }
 
+/** A button that lets a path be chosen into a field. onChosen(): one was. */
+export function browseButton(input, { label, wantsFile = true, wantsFolder = false, onChosen = () => {} }) {
+  const browse = button(
+    texts.form.paths.browse,
+    async () => {
+      const chosen = await chooseOnServer({ label: label(), path: input.value, wantsFile, wantsFolder });
+      if (chosen) {
+        input.value = chosen;
+        onChosen();
+      }
+      browse.focus();
+    },
+    "loom-button",
+  );
+  return browse;
+}
+
 function button(text, onclick, kind = "loom-folders-entry") {
   return element("button", { type: "button", class: kind, onclick }, text);
 }

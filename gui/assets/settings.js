@@ -2,6 +2,7 @@
 
 import { APPEARANCES, chooseAppearance, chosenAppearance } from "./appearance.js";
 import { element, setText } from "./dom.js";
+import { browseButton } from "./folder_dialog.js";
 import { languageSwitch } from "./language.js";
 import { fill, texts } from "./texts.js";
 
@@ -84,8 +85,14 @@ function inWords({ message, hint }) {
 
 function pathField(name) {
   const input = element("input", { type: "text", spellcheck: "false", autocomplete: "off", id: `settings-${name}` });
-  const row = labelled(name, input); // until the server tells its label in the form
-  return { input, row, label: row.querySelector("label") };
+  const label = element("label", { for: input.id }, name); // until the server tells its label in the form
+  const browse = browseButton(input, {
+    label: () => label.textContent,
+    wantsFile: MODELS.includes(name),
+    wantsFolder: !["dit", "vae"].includes(name),
+    onChosen: () => input.dispatchEvent(new Event("input", { bubbles: true })),
+  });
+  return { input, row: element("div", { class: "loom-settings-row" }, label, element("div", { class: "loom-dataset-row" }, input, browse)), label };
 }
 
 function labelled(text, field, help) {

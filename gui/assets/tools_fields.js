@@ -1,20 +1,12 @@
 // Fields of the Tools tab: a label above each, and a way through the server's folders beside a path.
 
 import { element } from "./dom.js";
-import { chooseOnServer } from "./folder_dialog.js";
-import { texts } from "./texts.js";
+import { browseButton } from "./folder_dialog.js";
 
 /** A field for a path: {element, input}. onChange(): the path was typed or chosen. */
 export function pathField(id, label, { value = "", onChange = () => {}, wantsFolder = false } = {}) {
   const input = textInput(id, value, onChange);
-  const browse = button(texts.form.paths.browse, async () => {
-    const chosen = await chooseOnServer({ label, path: input.value, wantsFile: true, wantsFolder });
-    if (chosen) {
-      input.value = chosen;
-      onChange();
-    }
-    browse.focus();
-  });
+  const browse = browseButton(input, { label: () => label, wantsFolder, onChosen: onChange });
   return { element: labelled(label, input, browse), input };
 }
 

@@ -41,7 +41,10 @@ def test_a_folder_becomes_a_dataset_that_the_form_uses(page: Page, address, work
     page.get_by_label("File (.toml)").fill(str(path))
     page.get_by_role("button", name="Open", exact=True).click()
     expect(page.get_by_text("There is no such file yet")).to_be_visible()
-    page.get_by_label("Make datasets of a folder").fill(str(workspace / "data" / "pictures"))
+    page.locator(".loom-settings-row", has=page.get_by_label("Make datasets of a folder")).get_by_text("Browse").click()
+    for name in (f"{workspace.resolve()}/", "data/", "pictures/"):
+        page.get_by_role("dialog").get_by_role("button", name=name).click()
+    page.get_by_role("button", name="Use this folder").click()
     page.get_by_role("button", name="Propose").click()
     expect(page.get_by_text("3 pictures found")).to_be_visible()
     page.get_by_text("More settings").last.click()

@@ -34,6 +34,11 @@ def test_paths_are_kept_and_put_into_the_form(page: Page, address, workspace, sc
     page.get_by_role("button", name="Save settings").click()
     expect(page.get_by_role("status").filter(has_text="Kept in")).to_be_visible()
     assert read_settings(workspace).prefilled == {"dit": "/models/dit.safetensors"}
+    page.locator(".loom-settings-row", has=page.get_by_label("Output folder")).get_by_role("button").click()
+    dialog = page.get_by_role("dialog", name="Output folder: choose on the server")
+    dialog.get_by_role("button", name=f"{workspace.resolve()}/").click()
+    dialog.get_by_role("button", name="Use this folder").click()
+    expect(page.locator("#settings-output_dir")).to_have_value(str(workspace.resolve()))
     page.get_by_role("button", name="Put into the form").click()
     screenshot("settings")
     page.get_by_role("tab", name="Train").click()

@@ -25,9 +25,9 @@ def test_what_could_not_be_cached_is_counted_in_the_status():
     assert reporter.status.message == ""
     warning = Problem("a.png: not a readable picture", severity="warning")
     report_left_out([warning], cached_count=5, reporter=reporter)
-    assert reporter.status.message == "1 item could not be cached, see the log"
+    assert reporter.status.message == "1 of 6 items could not be cached, see the log"
     report_left_out([warning, warning], cached_count=5, reporter=reporter)
-    assert reporter.status.message == "2 items could not be cached, see the log"
+    assert reporter.status.message == "2 of 7 items could not be cached, see the log"
 
 
 def test_if_nothing_at_all_could_be_cached_the_pass_fails():

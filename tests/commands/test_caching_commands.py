@@ -64,7 +64,7 @@ def test_a_damaged_picture_is_a_warning_and_the_rest_is_cached(config, latent_ar
         assert main([*latent_arguments, "--skip_existing"]) == 0
         assert "warning: " in (told := capsys.readouterr().err) and "tall.png" in told
         status = json.loads((tmp_path / "run" / "status.json").read_text())
-        assert (status["outcome"], status["message"]) == ("finished", "1 item could not be cached, see the log")
+        assert (status["outcome"], status["message"]) == ("finished", "1 of 12 items could not be cached, see the log")
     assert len(list(config.parent.glob("cache_*/*"))) == 11
 
 

@@ -6,6 +6,7 @@ import pytest
 from backend.runs.folder import Job, RunFolder, submit
 from backend.runs.status import Reporter, write_json
 from gui.run_feed import CHUNK_BYTES, LOG_TAIL_BYTES, Position, RunFeed
+from gui.texts import texts_of
 
 
 def make_run(workspace: Path, name: str = "20261122-114009_猫", *, needs: tuple[str, ...] = ()) -> RunFolder:
@@ -55,6 +56,22 @@ def test_a_page_gets_the_whole_run_and_then_only_what_is_new(tmp_path):
     append(run.log_file, "\rdone\n")
     (kind, rows), (_, log) = parse(feed.news())
     assert (kind, rows[0]["step"], log["offset"], log["text"]) == ("metrics", 2, 20, "\rdone\n")
+
+
+def test_what_the_run_says_is_told_in_the_language_of_the_page(tmp_path):
+    reporter = Reporter(make_run(tmp_path).path)
+    reporter.trouble("disk_full", "step 3: a.png: cannot be written: No space left on device")
+    reporter.update(outcome="stopped", message="stopped after step 3 of 9; resume from /a/b-state")
+
+    def told(language: str) -> tuple[str, str]:
+        status = dict(parse(RunFeed(tmp_path, texts=texts_of(language)).news()))["status"]
+        return status["message"], status["troubles"][0]["message"]
+
+    assert told("en")[0] == "stopped after step 3 of 9; resume from /a/b-state"
+    assert told("ja") == (
+        "9 ステップ中 3 ステップで停止しました。/a/b-state から再開できます",
+        "ステップ 3: a.png: 書き込めません: No space left on device",
+    )
 
 
 def test_a_page_that_reconnects_goes_on_where_it_stopped(tmp_path):

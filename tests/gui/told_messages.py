@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -16,8 +16,20 @@ TERMINAL_ONLY = (
     "gui/address.py",
     "gui/path_prefix.py",
 )
+LOG_ONLY = ("backend/commands/resuming.py", "backend/training/upload.py")
+"""What these tell stands in the log alone, which is English."""
 
 ERRORS = ("Problem", "UserError", "InputError", "OptionError", "DatasetError", "ModelFileError", "StoppedByUser")
+REPORTS = ("update", "_report", "trouble", "_tell_trouble", "tell", "told")
+"""How a run tells its status what it does."""
+
+BY_POSITION = {
+    "Problem": slice(0, 2),
+    **dict.fromkeys(("update", "_report"), slice(0)),
+    **dict.fromkeys(("trouble", "_tell_trouble"), slice(1, 2)),
+}
+"""The arguments by position that are said; of all others the first."""
+
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 UNKNOWN = "{}"
 
@@ -30,33 +42,36 @@ def messages() -> dict[str, str]:
         if name in TERMINAL_ONLY:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for template in _told(tree):
+        for template in _told(tree, callees=ERRORS if name in LOG_ONLY else (*ERRORS, *REPORTS)):
             if any(character.isalpha() for character in template.replace(UNKNOWN, "")):
                 found.setdefault(_numbered(template), name)
     return found
 
 
-def _told(tree: ast.Module) -> Iterator[str]:
+def _told(tree: ast.Module, *, callees: Collection[str]) -> Iterator[str]:
     constants = _assignments(tree.body)
     functions = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
     for scope in [tree, *functions]:
         local = _assignments(ast.walk(scope)) if scope is not tree else {}
-        for call in _calls(scope):
+        for call in _calls(scope, callees):
             for argument in _spoken(call):
                 yield from _templates(argument, {**constants, **local})
 
 
-def _calls(scope: ast.AST) -> Iterator[ast.Call]:
+def _calls(scope: ast.AST, callees: Collection[str]) -> Iterator[ast.Call]:
     for node in ast.walk(scope):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ERRORS:
+        if isinstance(node, ast.Call) and _name(node) in callees:
             yield node
 
 
 def _spoken(call: ast.Call) -> list[ast.expr]:
-    """The message and the hint of a call: a Problem takes both by position too."""
-    is_problem = ast.unparse(call.func).endswith("Problem")
+    """What a call says: the arguments that its function takes by position, and those that are named."""
     named = [keyword.value for keyword in call.keywords if keyword.arg in ("message", "hint")]
-    return [*call.args[: 2 if is_problem else 1], *named]
+    return [*call.args[BY_POSITION.get(_name(call), slice(0, 1))], *named]
+
+
+def _name(call: ast.Call) -> str:
+    return ast.unparse(call.func).split(".")[-1]
 
 
 def _assignments(nodes: object) -> dict[str, list[ast.expr]]:
