@@ -17,6 +17,9 @@ HEAD = """
 <link rel="stylesheet" href="loom/style.css">
 <link rel="stylesheet" href="loom/header.css">
 <link rel="stylesheet" href="loom/monitor.css">
+<link rel="stylesheet" href="loom/curves.css">
+<link rel="stylesheet" href="loom/samples.css">
+<link rel="stylesheet" href="loom/log.css">
 <link rel="stylesheet" href="loom/runs.css">
 <link rel="stylesheet" href="loom/train.css">
 <link rel="stylesheet" href="loom/plan.css">
