@@ -49,16 +49,17 @@ def training(workspace: Path, earlier: WrittenRun) -> Iterator[WrittenRun]:
     run = WrittenRun(workspace, sample_prompts="/w/prompts.txt", **models)
     run.start()
     run.train(range(1, 961), total=1600)
+    write_samples(run, "e000000")
     for step in (200, 400):
-        write_samples(run, step)
+        write_samples(run, f"{step:06d}")
     yield run
     run.end()
 
 
-def write_samples(run: WrittenRun, step: int) -> None:
+def write_samples(run: WrittenRun, after: str) -> None:
     for index, prompt in enumerate(PROMPTS):
-        frames = np.full((1 if index else 24, 64, 96, 3), step // 5, np.uint8)
-        name = f"motion_test_{step:06d}_{index:02d}_20261122114009_{42 + index}"
+        frames = np.full((1 if index else 24, 64, 96, 3), 50, np.uint8)
+        name = f"motion_test_{after}_{index:02d}_20261122114009_{42 + index}"
         write_frames(run.folder.samples / name, frames, description={"prompt": prompt})
 
 
@@ -71,7 +72,7 @@ def open_monitor(page: Page, address: str) -> Locator:
 def test_samples_stand_in_a_grid_play_in_sight_and_are_compared(page, address, training, screenshot):
     monitor = open_monitor(page, address)
     grid = monitor.get_by_role("table", name="Samples")
-    expect(grid.get_by_role("columnheader")).to_have_text(["Prompt", "200", "400"])
+    expect(grid.get_by_role("columnheader")).to_have_text(["Prompt", "at first", "200", "400"])
     expect(grid.get_by_role("rowheader")).to_have_text(list(PROMPTS))
     clip = grid.get_by_label(f"{PROMPTS[0]}, 200", exact=True)
     clip.scroll_into_view_if_needed()
@@ -95,9 +96,9 @@ def test_samples_stand_in_a_grid_play_in_sight_and_are_compared(page, address, t
     sides.get_by_role("button", name="Close").click()
     expect(sides).to_be_hidden()
 
-    write_samples(training, 600)
+    write_samples(training, "000600")
     training.report(phase="sampling")
-    expect(grid.get_by_role("columnheader")).to_have_text(["Prompt", "200", "400", "600"])
+    expect(grid.get_by_role("columnheader")).to_have_text(["Prompt", "at first", "200", "400", "600"])
     training.report(phase="training")
 
 
