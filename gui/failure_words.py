@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.config.configuration import all_options
+from backend.runs.failure_texts import most_exact
 from backend.runs.failures import Failure
 from gui.form import to_field
 from gui.texts import Texts, fill
@@ -18,7 +19,8 @@ def told_failure(failure: Failure, texts: Texts) -> dict[str, Any]:
     record = failure.record()
     if words := texts.tree.get("failures", {}).get(failure.id):  # the English ones stand in the backend
         parameters = {name: _in_words(value, texts) for name, value in failure.parameters.items()}
-        record["sentence"], record["advice"] = fill(words["cause"], parameters), fill(words["advice"], parameters)
+        cause = most_exact([*words.get("exact", []), words["cause"]], parameters)
+        record["sentence"], record["advice"] = fill(cause, parameters), fill(words["advice"], parameters)
     record["changes"] = [
         {"option": name, "label": texts.option_label(all_options()[name]), "value": _shown(name, value), "given": value}
         for name, value in failure.changes.items()

@@ -13,8 +13,9 @@ from urllib.parse import quote, unquote
 
 from backend.config.toml_file import read_configuration
 from backend.errors import UserError
+from backend.runs.current import current_run
 from backend.runs.failures import find_failure
-from backend.runs.folder import RunFolder, RunState, current_run, find_run
+from backend.runs.folder import RunFolder, RunState, find_run
 from backend.runs.states import last_state
 from gui.failure_words import told_failure
 from gui.run_list import RunList

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -43,17 +45,21 @@ def run_details(request: Request) -> JSONResponse:
 
 
 def start_again(request: Request) -> JSONResponse:
-    """Submit the run's training once more. Answers {"run": folder name of the new run}."""
+    """Submit the run's training once more, after the caching that it needs. Answers {"run": its folder name}."""
     return _submit(request, run_again)
 
 
 async def resume(request: Request) -> JSONResponse:
-    """Submit a training that goes on from the state {"state": name} of this run, its last if none is named."""
+    """Submit a training that goes on from the state {"state": name} of this run, its last if none is named.
+
+    It comes after the caching that it needs. Answers {"run": its folder name}.
+    """
     try:
         name = (await request.json())["state"]
     except (ValueError, KeyError, TypeError):
         name = None
-    return _submit(request, lambda run: resume_run(run, state=_find_state(run, name) if name else None))
+    make = partial(_resume_from, name=name)
+    return await run_in_threadpool(_submit, request, make)
 
 
 async def note(request: Request) -> JSONResponse:
@@ -87,7 +93,7 @@ def erase(request: Request) -> JSONResponse:
     return _with_bin(request, erase_run)
 
 
-def _submit(request: Request, make: Callable[[RunFolder], RunFolder]) -> JSONResponse:
+def _submit(request: Request, make: Callable[[RunFolder], list[RunFolder]]) -> JSONResponse:
     run = find_run(request.app.state.workspace, request.path_params["name"])
     if run is None:
         return no_run(request)
@@ -96,7 +102,11 @@ def _submit(request: Request, make: Callable[[RunFolder], RunFolder]) -> JSONRes
     except UserError as error:
         return refused(request, error)
     ensure_worker(run.workspace)
-    return JSONResponse({"run": made.name})
+    return JSONResponse({"run": made[-1].name})
+
+
+def _resume_from(run: RunFolder, *, name: str | None) -> list[RunFolder]:
+    return resume_run(run, state=_find_state(run, name) if name else None)
 
 
 def _with_bin(request: Request, action: Callable[[Path, str], object]) -> JSONResponse:

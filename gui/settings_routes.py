@@ -18,7 +18,7 @@ from gui.languages import language_of
 from gui.settings import PREFILLED, SETTINGS_FILE, Settings, read_settings, write_settings
 from gui.support_bundle import make_bundle
 from gui.texts import texts_of
-from gui.versions import driver_version, versions
+from gui.versions import versions
 
 
 def get_settings(request: Request) -> JSONResponse:
@@ -38,7 +38,7 @@ def get_settings(request: Request) -> JSONResponse:
             "file": str(workspace / SETTINGS_FILE),
             "problems": problems,
             "logins": logins(workspace),
-            "versions": {**versions(), "driver": driver_version()},
+            "versions": versions(),
         }
     )
 

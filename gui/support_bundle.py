@@ -17,7 +17,7 @@ from backend.errors import OptionError
 from backend.runs.folder import RunFolder
 from backend.runs.secrets import SECRETS_FILE
 from gui.settings import SETTINGS_FILE
-from gui.versions import driver_version, versions
+from gui.versions import versions
 
 RUN_FILES = ("config.toml", "dataset.toml", "job.json", "status.json", "exit.json", "stop.json", "train.log")
 WORKSPACE_FILES = (SETTINGS_FILE, "draft.toml", "queue.log", "tensorboard.log")
@@ -35,7 +35,7 @@ def make_bundle(workspace: Path, run: RunFolder | None, environment: Mapping[str
     path and name of the user's home folder are replaced.
     """
     clean = Redaction(_secrets(workspace, environment), home=Path.home())
-    parts = {"driver": driver_version(), **versions()}
+    parts = versions()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("versions.json", json.dumps(parts, indent=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import subprocess
 import sys
@@ -113,19 +114,20 @@ class TensorBoard:
 
     async def _start(self) -> str:
         for _ in range(PORTS_TO_TRY):  # between finding a free port and using it, another program may take it
-            port = self._find_port()
-            self._launch(port)
-            if await self._answers(port):
+            port, name = self._find_port(), f"TensorBoard {secrets.token_hex(4)}"
+            self._launch(port, name)
+            if await self._answers(port, name):
                 return f"http://127.0.0.1:{port}"
         raise TensorBoardError(self._failure())
 
-    def _launch(self, port: int) -> None:
+    def _launch(self, port: int, name: str) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
         self.output.parent.mkdir(parents=True, exist_ok=True)
         arguments = ["--logdir", str(self.logs), "--host", "127.0.0.1", "--port", str(port), "--path_prefix", PATH]
+        arguments += ["--window_title", name, "--reload_interval", "2"]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gui.tensorboard_process", *arguments, "--reload_interval", "2"],
+                [sys.executable, "-m", "gui.tensorboard_process", *arguments],
                 cwd=Path(__file__).parents[1],  # so that `-m gui...` is found
                 stdin=subprocess.PIPE,  # never written to: its end is what ends TensorBoard
                 stdout=output,
@@ -133,19 +135,27 @@ class TensorBoard:
                 **own_group(),  # Ctrl+C reaches the page only, which then ends TensorBoard in order
             )
 
-    async def _answers(self, port: int) -> bool:
-        """True once TensorBoard answers; False if it ends before, or does not answer within START_TIMEOUT_S."""
+    async def _answers(self, port: int, name: str) -> bool:
+        """True once the TensorBoard of this name answers, and not one of somebody else on the port.
+
+        False if it ends before, or does not answer within START_TIMEOUT_S.
+        """
         give_up = asyncio.get_running_loop().time() + START_TIMEOUT_S
         while self.process.poll() is None:
-            try:
-                await self._client.get(f"http://127.0.0.1:{port}{PATH}/data/environment", timeout=2.0)
-            except httpx.TransportError:
-                await asyncio.sleep(0.1)
-            else:
-                return self.process.poll() is None  # else it was another program on that port that answered
+            if await self._name_at(port) == name:
+                return True
+            await asyncio.sleep(0.1)
             if asyncio.get_running_loop().time() > give_up:
                 self._end_process()
         return False
+
+    async def _name_at(self, port: int) -> str:
+        """The name of the TensorBoard that answers on the port; "" if none does, or another program."""
+        try:
+            answer = await self._client.get(f"http://127.0.0.1:{port}{PATH}/data/environment", timeout=2.0)
+            return str(answer.json()["window_title"])
+        except (httpx.TransportError, ValueError, KeyError, TypeError):  # what is no JSON, or another one, is not ours
+            return ""
 
     def _failure(self) -> str:
         last_lines = self.output.read_text("utf-8", errors="replace").strip().splitlines()[-5:]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
+
+from gui.gpus import Gpus
 
 PARTS = (
     *("torch", "accelerate", "gradio", "safetensors", "transformers", "diffusers", "huggingface_hub"),
@@ -14,26 +15,13 @@ PARTS = (
 
 
 def versions() -> dict[str, str | None]:
-    """Name and version of each part, None where it is not installed; nothing of it is imported."""
+    """Name and version of each part, None where it is not there; of the parts nothing is imported."""
     return {
         "Python": platform.python_version(),
         "system": platform.platform(),
+        "driver": Gpus().driver_version(),
         **{name: _version(name) for name in PARTS},
     }
-
-
-def driver_version() -> str | None:
-    """The version of NVIDIA's driver, None where there is none, or no library to ask it."""
-    try:
-        nvml = importlib.import_module("pynvml")
-    except ImportError:
-        return None
-    try:
-        nvml.nvmlInit()
-        found = nvml.nvmlSystemGetDriverVersion()
-    except nvml.NVMLError:
-        return None
-    return found if isinstance(found, str) else found.decode(errors="replace")
 
 
 def _version(name: str) -> str | None:

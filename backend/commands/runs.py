@@ -75,14 +75,14 @@ def sample(options: argparse.Namespace) -> None:
 
 
 def resume(options: argparse.Namespace) -> None:
-    """Queue a training that goes on from a state of a run, the last one if none is named."""
+    """Queue a training that goes on from a state of a run, the last if none is named; caching comes first."""
     run = find_named(options.workspace, options.run)
-    new = resume_run(run, state=_chosen_state(run, options), changes=_changes(options), held=options.held)
-    _show_new(new, options)
+    state, changes = _chosen_state(run, options), _changes(options)
+    _show_new(resume_run(run, state=state, changes=changes, held=options.held), options)
 
 
 def again(options: argparse.Namespace) -> None:
-    """Queue the same training once more."""
+    """Queue the same training once more; what its dataset lacks is cached first."""
     run = find_named(options.workspace, options.run)
     _show_new(run_again(run, changes=_changes(options), held=options.held), options)
 
@@ -155,10 +155,10 @@ def _changes(options: argparse.Namespace) -> dict[str, str | None]:
     return changes
 
 
-def _show_new(run: RunFolder, options: argparse.Namespace) -> None:
+def _show_new(runs: list[RunFolder], options: argparse.Namespace) -> None:
     if not options.held:
         ensure_worker(options.workspace)
-    _show_one(run, options)
+    show_runs(runs, as_json=options.json)
 
 
 def _show_one(run: RunFolder, options: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ from backend.errors import StoppedByUser, UserError
 from backend.plan.plan import check_outputs
 from backend.runs.folder import RunFolder, RunState
 from backend.runs.log_file import LogFollower
+from backend.runs.occupancy import runs_in_its_way
 from backend.runs.outcome import reported_outcome
 from backend.runs.output import outlive_full_disk
 from backend.runs.queue import run_job
@@ -68,6 +69,7 @@ def show_timesteps(configuration: Configuration, how: str, *, folder: Path) -> i
 def follow(run: RunFolder) -> int:
     """Run a job in the foreground: its log goes to the console, Ctrl+C asks it to stop. Returns the exit code."""
     print(f"run {run.path}", flush=True)
+    _warn_of_company(run)
     follower = LogFollower(run.log_file, sys.stdout)
     previous = signal.signal(signal.SIGINT, lambda *_: run.request("stop"))
     try:
@@ -80,6 +82,14 @@ def follow(run: RunFolder) -> int:
     if status is not None and status.exit_code is not None:  # the launcher makes 1 of all but 0
         return status.exit_code
     return 1 if code is None or code < 0 else code
+
+
+def _warn_of_company(run: RunFolder) -> None:
+    """Tell in one line which runs already use what this one needs; it goes on, as somebody asked for it."""
+    if names := ", ".join(other.name for other in runs_in_its_way(run)):
+        print(
+            f"warning: shares its GPU (or CPU) with {names}: both are slower and may run out of memory", file=sys.stderr
+        )
 
 
 def train(run: RunFolder) -> None:

@@ -11,7 +11,7 @@ from backend.config.toml_file import read_configuration
 from backend.errors import InputError
 from backend.runs.folder import RunFolder
 from backend.runs.states import last_state
-from backend.runs.training_job import submit_training
+from backend.runs.submission import submit_with_caching
 
 
 def given_configuration(run: RunFolder) -> Configuration:
@@ -22,23 +22,25 @@ def given_configuration(run: RunFolder) -> Configuration:
     return read_configuration(run.given_file if run.given_file.exists() else run.config_file)
 
 
-def run_again(run: RunFolder, *, changes: Mapping[str, Any] | None = None, held: bool = False) -> RunFolder:
-    """Submit the same training once more, with these options changed. Raises InputError if it is no training.
+def run_again(run: RunFolder, *, changes: Mapping[str, Any] | None = None, held: bool = False) -> list[RunFolder]:
+    """Submit the same training once more, with these options changed, after the caching that it needs.
 
-    Raises OptionError with every problem that keeps it from starting.
+    Returns the runs, the training last. Raises InputError if it is no training, OptionError with every problem that
+    keeps it from starting.
     """
     _check_is_training(run)
     configuration = given_configuration(run).changed(**(changes or {}))
-    return submit_training(configuration, workspace=run.workspace, held=held)
+    return submit_with_caching(configuration, workspace=run.workspace, held=held)
 
 
 def resume_run(
     run: RunFolder, *, state: Path | None = None, changes: Mapping[str, Any] | None = None, held: bool = False
-) -> RunFolder:
-    """Submit a training that goes on from a state of this one, the last if None, with these options changed.
+) -> list[RunFolder]:
+    """Submit a training that goes on from a state of this one, the last if None, after the caching that it needs.
 
-    It has the dataset and the seed that the run had, and a folder of its own. Raises InputError if there is no state or
-    the run is no training, OptionError with every problem that keeps it from starting.
+    It has the dataset, the seed and, but for these changes, the options that the run had, and a folder of its own.
+    Returns the runs, the training last. Raises InputError if there is no state or the run is no training, OptionError
+    with every problem that keeps it from starting.
     """
     _check_is_training(run)
     last = last_state(run)
@@ -49,7 +51,7 @@ def resume_run(
     options: dict[str, Any] = {"resume": path, "resume_from_huggingface": False, **(changes or {})}
     if complete.saving.output_dir == str(run.checkpoints):
         options.setdefault("output_dir", None)  # else the earlier run's folder would take the new one's files
-    return submit_training(complete.changed(**options), workspace=run.workspace, held=held)
+    return submit_with_caching(complete.changed(**options), workspace=run.workspace, held=held)
 
 
 def _check_is_training(run: RunFolder) -> None:

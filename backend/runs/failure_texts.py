@@ -5,26 +5,47 @@ What stands in braces are the parameters of the failure. A translation has the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import Formatter
 
 
 @dataclass(frozen=True)
 class FailureText:
-    """cause: one sentence. advice: what to change."""
+    """cause: one sentence. advice: what to change.
+
+    exact: the cause with more in it; the first of them of which all parameters are known takes its place.
+    """
 
     cause: str
     advice: str
+    exact: tuple[str, ...] = ()
+
+    def sentence(self, parameters: Mapping[str, object]) -> str:
+        """The cause, as exactly as the parameters allow."""
+        return most_exact((*self.exact, self.cause), parameters).format_map(parameters)
+
+
+def most_exact(sentences: Sequence[str], parameters: Mapping[str, object]) -> str:
+    """The first of the sentences of which all parameters are known, else the last."""
+    names = {sentence: {name for _, name, _, _ in Formatter().parse(sentence) if name} for sentence in sentences}
+    return next((sentence for sentence in sentences if names[sentence] <= parameters.keys()), sentences[-1])
 
 
 TEXTS = {
     "gpu_out_of_memory": FailureText(
-        "The GPU ran out of memory: {wanted} more were wanted, {free} of {total} were free.",
+        "The GPU ran out of memory.",
         "Use gradient checkpointing, swap more blocks, keep the weights in 8 bits, or train at a lower resolution or "
         "with fewer frames. Close other programs that use the GPU.",
+        exact=(
+            "The GPU ran out of memory: {wanted} more were wanted, {free} of {total} were free.",
+            "The GPU ran out of memory: {wanted} more were wanted.",
+        ),
     ),
     "host_out_of_memory": FailureText(
-        "The machine ran out of main memory: {wanted} more could not be had.",
+        "The machine ran out of main memory.",
         "Use fewer reading threads, swap fewer blocks, or close other programs.",
+        exact=("The machine ran out of main memory: {wanted} more could not be had.",),
     ),
     "killed_for_memory": FailureText(
         "The system killed the run because main memory ran out (signal {signal}, {signal_name}).",
@@ -67,8 +88,9 @@ TEXTS = {
         "Install it (pip install {install}), or choose something that does without.",
     ),
     "port_taken": FailureText(
-        "Another program uses the port {port}, at which the processes of the training meet.",
+        "Another program uses the port at which the processes of the training meet.",
         "Leave the port empty, so that a free one is taken, or choose another.",
+        exact=("Another program uses the port {port}, at which the processes of the training meet.",),
     ),
     "wrong_setting": FailureText("A setting does not work: {message}", "Change what is named."),
     "needed_run": FailureText(

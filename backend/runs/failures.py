@@ -20,6 +20,7 @@ EVIDENCE_LINES = 12
 class Failure:
     """Why a run failed. id and parameters: what a translation needs. sentence, advice: in English.
 
+    A parameter that is not known is left out.
     evidence: the lines of the log that show it. changes: options and the values that would help, {} if none is known.
     """
 
@@ -30,7 +31,7 @@ class Failure:
 
     @property
     def sentence(self) -> str:
-        return TEXTS[self.id].cause.format_map(self.parameters)
+        return TEXTS[self.id].sentence(self.parameters)
 
     @property
     def advice(self) -> str:
@@ -176,15 +177,15 @@ def _parameters(identity: str, line: str, found: re.Match[str]) -> Parameters:
         return _package(found[1])
     if identity == "port_taken":
         port = re.search(r"port[:= `]+(\d+)|:(\d{2,5})\b", line)
-        return {"port": int(port[1] or port[2]) if port else 0}
+        return {"port": int(port[1] or port[2])} if port else {}
     if identity == "gpu_out_of_memory":
         size = r"([\d.]+ [KMG]i?B)"
         patterns = {"wanted": rf"allocate {size}", "free": rf"{size} is free", "total": rf"capacity of {size}"}
         found_sizes = {name: re.search(pattern, line) for name, pattern in patterns.items()}
-        return {name: match[1] if match else "?" for name, match in found_sizes.items()}
+        return {name: match[1] for name, match in found_sizes.items() if match}
     if identity == "host_out_of_memory":
         wanted = re.search(r"allocate (\d+) bytes", line)
-        return {"wanted": format_bytes(int(wanted[1])) if wanted else "?"}
+        return {"wanted": format_bytes(int(wanted[1]))} if wanted else {}
     return {"message": line.strip()}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from functools import lru_cache
@@ -37,7 +36,7 @@ class Job:
     """What to run. arguments: what follows the Python interpreter. needs: names of runs that must finish first.
 
     A job in the foreground belongs to the command line that made it, its owner; the queue leaves it alone.
-    devices: the GPUs that it keeps to, as their numbers; jobs with other ones may run beside it. Empty: it runs alone.
+    devices: the GPUs that it keeps to, as their numbers; empty: all, see `occupancy`.
     submitted: when, as Unix time. order: the how manieth of the workspace, from 1; a clock that is set back does not
     change it. `submit` fills these and the owner in.
     """
@@ -264,33 +263,6 @@ def needed_runs(run: RunFolder) -> list[RunFolder]:
     """The runs that must finish before this one starts; a folder may have been deleted meanwhile."""
     job = run.job()
     return [RunFolder(run.path.parent / name) for name in (job.needs if job else ())]
-
-
-def current_run(workspace: Path, *, runs: Sequence[RunFolder] | None = None) -> RunFolder | None:
-    """The run to look at: the one that goes on, else the first that waits, else the last that ended.
-
-    In place of a run that never starts because one that it needs failed, it is the one that failed.
-    runs: those to choose from, the newest first; all of the workspace if None.
-    """
-    runs = list_runs(workspace) if runs is None else runs
-    states = [(run, run.state()) for run in runs]
-    for run, state in states:
-        if state in (RunState.RUNNING, RunState.STARTING):
-            return run
-    waiting = [run for run, state in reversed(states) if state is RunState.QUEUED]
-    if waiting:
-        return _what_kept_it(min(waiting, key=lambda run: (run.place().held, run.place().position)))
-    return _what_kept_it(runs[0]) if runs else None
-
-
-def _what_kept_it(run: RunFolder) -> RunFolder:
-    """The run that ended otherwise than finished and so keeps this one from starting; else the run itself."""
-    if run.process() is not None:
-        return run
-    for needed in needed_runs(run):
-        if needed.job() is not None and (state := needed.state()).is_over and state is not RunState.FINISHED:
-            return _what_kept_it(needed)
-    return run
 
 
 def _state_after_exit(ended: dict[str, Any], *, has_begun: bool) -> RunState:

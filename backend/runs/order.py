@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import takewhile
 from pathlib import Path
 
 from backend.errors import InputError
-from backend.runs.folder import RunFolder, RunState, list_runs
+from backend.runs.folder import RunFolder, RunState, list_runs, needed_runs
+from backend.runs.occupancy import exclude_each_other, occupies
 from backend.runs.status import write_json
 
 
@@ -20,6 +22,18 @@ def queued_order(runs: Sequence[RunFolder]) -> list[RunFolder]:
     """The queue's jobs among these runs, which are listed with the newest first, in the order of their places."""
     jobs = [run for run in reversed(runs) if (job := run.job()) is not None and not job.foreground]
     return sorted(jobs, key=lambda run: run.place().position)  # a stable sort: submitted earlier stays earlier
+
+
+def runs_ahead(run: RunFolder) -> list[RunFolder]:
+    """The runs that have to end before a waiting one begins: those that it needs, and those that occupy, or get before
+    it, what it needs too."""
+    before = [
+        other for other in takewhile(lambda other: other != run, waiting_runs(run.workspace)) if not other.place().held
+    ]
+    going_on = [other for other in list_runs(run.workspace) if not other.state().is_over and occupies(other)]
+    needed = [other for other in needed_runs(run) if not other.state().is_over]
+    rivals = [other for other in (*going_on, *before) if other != run and exclude_each_other(run, other)]
+    return list(dict.fromkeys([*needed, *rivals]))
 
 
 def hold(run: RunFolder) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import filelock
 
 from backend.runs.folder import RunFolder, RunState, list_runs, needed_runs
+from backend.runs.occupancy import exclude_each_other, occupies
 from backend.runs.order import queued_order
 from backend.runs.process import ProcessMark, start_detached
 from backend.runs.status import read_json
@@ -20,7 +21,7 @@ from backend.runs.watch import DEFAULT_PATIENCE, Patience, Watch, record_end, st
 POLL_S = 0.2
 
 SCAN_INTERVAL_S = 2.0
-"""How often a worker whose jobs are running looks for others that may run beside them, or lost their watcher."""
+"""How often a worker looks for jobs that may run beside those that go on, and for runs that lost their watcher."""
 
 RETRY_S = 5.0
 """When the worker tries again what could not be written, on a full disk."""
@@ -48,7 +49,7 @@ def resume_queue(workspace: Path) -> None:
 def work(workspace: Path, *, patience: Patience = DEFAULT_PATIENCE) -> bool:
     """Run all queued jobs of the workspace in order, then return. False if another worker is at it.
 
-    Jobs that keep to different GPUs run beside each other. It does not wait for jobs that are held.
+    Which of them run beside each other is told in occupancy.py. It does not wait for jobs that are held.
     """
     workspace = workspace.absolute()
     workspace.mkdir(parents=True, exist_ok=True)
@@ -88,16 +89,20 @@ class Worker:
         self._over: set[str] = set()
         self._scanned = -SCAN_INTERVAL_S
         self._blocked_until = 0.0
+        self._is_waiting = False
+        self._has_company = False
 
     def run_until_empty(self) -> None:
         """Run job after job, until none has been queued for a while. Runs whose watcher died are watched on."""
         self._take_over(self._unended())
         idle_since = time.monotonic()
-        while self._watched or time.monotonic() - idle_since < self._patience.linger_s:
+        while self._watched or self._is_waiting or time.monotonic() - idle_since < self._patience.linger_s:
             self._watched = [watch for watch in self._watched if not watch.is_over()]
-            if self._is_scan_due() and self._start_next():
-                continue
-            if self._watched or self.has_more():
+            if self._is_scan_due():
+                if self._start_next():
+                    continue
+                self._is_waiting = self.has_more()
+            if self._watched or self._is_waiting:
                 idle_since = time.monotonic()
             time.sleep(POLL_S)
 
@@ -105,12 +110,13 @@ class Worker:
         """Whether a job waits that is not held up by one that is held."""
         if self._watched:
             return True
-        return any(run.process() is None and not _is_held_up(run) for run in self._unended())
+        return any(not _is_held_up(run) for run in queued_order(self._unended()) if run.process() is None)
 
     def _is_scan_due(self) -> bool:
-        """Whether it is time to look for what can be started or taken over; every 2 s is enough beside running jobs."""
+        """Whether it is time to look for what can be started or taken over; every 2 s is enough beside what goes on."""
         now = time.monotonic()
-        if now < self._blocked_until or (self._watched and now - self._scanned < SCAN_INTERVAL_S):
+        is_busy = bool(self._watched) or self._has_company
+        if now < self._blocked_until or (is_busy and now - self._scanned < SCAN_INTERVAL_S):
             return False
         self._scanned = now
         return True
@@ -119,11 +125,12 @@ class Worker:
         """Start the first job that may run now, or end one that never will. Says whether it did either."""
         runs = self._unended()
         self._take_over(runs)
+        occupying = self._occupying(runs)
         waiting = queued_order([run for run in runs if run.process() is None])
         try:
             if sum(_ended_unstarted(run) for run in waiting):
                 return True
-            run = next_to_start([run for run in waiting if _is_ready(run)], (watch.run for watch in self._watched))
+            run = next_to_start([run for run in waiting if _is_ready(run)], occupying)
             if run is not None:
                 self._start(run)
         except OSError as error:
@@ -131,6 +138,13 @@ class Worker:
             self._blocked_until = time.monotonic() + RETRY_S
             return False
         return run is not None
+
+    def _occupying(self, runs: Sequence[RunFolder]) -> list[RunFolder]:
+        """Of the runs that are not over those that occupy something: the watched ones, and those in the foreground."""
+        watched = [watch.run for watch in self._watched]
+        others = [run for run in runs if run not in watched and occupies(run)]
+        self._has_company = bool(others)
+        return [*watched, *others]
 
     def _start(self, run: RunFolder) -> None:
         """Start a run; one that cannot be started has ended with that. Raises OSError if that cannot be recorded."""
@@ -154,33 +168,20 @@ class Worker:
         folder = self._workspace / "runs"
         names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 (2,000 runs, several times a second)
         runs = [RunFolder(folder / name) for name in names if name not in self._over]
-        runs = [run for run in runs if (job := run.job()) is not None and (not job.foreground or run.process())]
+        runs = [run for run in runs if run.job() is not None]
         self._over.update(run.name for run in runs if _is_over(run))
         unended = [run for run in runs if run.name not in self._over]
         return sorted(unended, key=_submission, reverse=True)
 
 
 def next_to_start(ready: Sequence[RunFolder], running: Iterable[RunFolder]) -> RunFolder | None:
-    """The first of the ready runs whose GPUs neither a running nor an earlier one needs, None if there is none.
-
-    A run that names no GPUs needs all.
-    """
-    taken = [_devices(run) for run in running]
+    """The first of the ready runs that neither a running nor an earlier one excludes, None if there is none."""
+    ahead = list(running)
     for run in ready:
-        wanted = _devices(run)
-        if not any(_collide(wanted, devices) for devices in taken):
+        if not any(exclude_each_other(run, other) for other in ahead):
             return run
-        taken.append(wanted)
+        ahead.append(run)
     return None
-
-
-def _collide(one: Sequence[str], other: Sequence[str]) -> bool:
-    return not one or not other or not set(one).isdisjoint(other)
-
-
-def _devices(run: RunFolder) -> tuple[str, ...]:
-    job = run.job()
-    return job.devices if job else ()
 
 
 def _submission(run: RunFolder) -> tuple[int, float]:
@@ -192,8 +193,10 @@ def _is_over(run: RunFolder) -> bool:
     """Whether nothing is left to be done for the run; one that was cancelled is still to be recorded."""
     if run.exit_record() is not None:
         return True
-    mark = run.process()
-    return mark is not None and not mark.is_alive()
+    mark, job = run.process(), run.job()
+    if mark is not None:
+        return not mark.is_alive()
+    return job is not None and job.owner is not None and not job.owner.is_alive()
 
 
 def _wants_worker(run: RunFolder) -> bool:

@@ -10,7 +10,8 @@ import gradio as gr
 from backend.config.configuration import Configuration
 from backend.errors import UserError
 from backend.runs.demo_job import submit_demo
-from backend.runs.folder import RunFolder, list_runs
+from backend.runs.folder import RunFolder
+from backend.runs.order import runs_ahead
 from backend.runs.queue import resume_queue
 from backend.runs.submission import submit_with_caching
 from backend.runs.training_job import check_training, submit_training
@@ -45,7 +46,7 @@ class StartHandlers:
         return submit_training(configuration, workspace=self.workspace, needs=[submit_demo(self.workspace)])
 
     def _what_start_did(self, run: RunFolder) -> str:
-        before = sum(not other.state().is_over for other in list_runs(self.workspace) if other != run)
+        before = len(runs_ahead(run))
         if not before:
             return self.texts("plan.started", run=run.name)
         return self.texts.count("plan.queued", before, run=run.name)

@@ -2,11 +2,15 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
+import httpx
 import pytest
 
 from backend.runs.folder import Job, RunFolder, submit
 from backend.runs.status import Reporter
+
+NO_LIMITS = httpx.Limits(max_connections=None)
 
 
 @pytest.fixture
@@ -89,3 +93,15 @@ def test_an_open_stream_does_not_hold_up_the_end_of_the_server(run, serve_page):
         next(events)
         page.stop()
         list(events)  # ends in order: httpx raises if the connection is cut
+
+
+def test_a_hundred_open_pages_see_the_same_and_leave_the_page_answering(run, serve_page):
+    page = serve_page()
+    reporter = Reporter(run.path)
+    with ExitStack() as opened:
+        client = opened.enter_context(httpx.Client(base_url=page.client.base_url, trust_env=False, limits=NO_LIMITS))
+        streams = [opened.enter_context(client.stream("GET", "/events/run", timeout=60)) for _ in range(100)]
+        assert page.requests_in_progress() == 100
+        assert [row["run"] for row in page.client.get("/runs").json()["rows"]] == [run.name]
+        reporter.add_metrics(step=1)
+        assert [steps_until(stream, 1) for stream in streams] == [[1]] * 100

@@ -21,6 +21,7 @@ def test_every_cause_is_translated_with_its_parameters(language):
     for name, words in translated.items():
         assert placeholders(words["cause"]) == placeholders(TEXTS[name].cause), name
         assert placeholders(words["advice"]) == placeholders(TEXTS[name].advice), name
+        assert [*map(placeholders, words.get("exact", []))] == [*map(placeholders, TEXTS[name].exact)], name
 
 
 def test_a_failure_is_told_with_the_options_whose_change_helps():
@@ -31,6 +32,15 @@ def test_a_failure_is_told_with_the_options_whose_change_helps():
     assert told["changes"] == [
         {"option": "blocks_to_swap", "label": "Blocks to swap [blocks]", "value": "20", "given": 20}
     ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sentence_names_no_number_that_is_not_known(language):
+    sizes = {"wanted": "2.00 GiB", "free": "1.20 GiB", "total": "24.00 GiB"}
+    for known in (sizes, {"wanted": "2.00 GiB"}, {"free": "1.20 GiB"}, {}):
+        sentence = told_failure(Failure("gpu_out_of_memory", known), texts_of(language))["sentence"]
+        shown = {size for size in sizes.values() if size in sentence}
+        assert shown == (set(known.values()) if "wanted" in known else set()) and "{" not in sentence
 
 
 def test_a_translated_failure_names_states_in_its_language():

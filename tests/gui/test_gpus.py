@@ -19,7 +19,7 @@ def driver(*, devices: int = 1, **answers: object) -> ModuleType:
     """A library with pynvml's functions: each answers with the value of its name, or refuses."""
     library = ModuleType("pynvml")
     library.NVMLError, library.NVML_TEMPERATURE_GPU = NVMLError, 0
-    library.nvmlInit = lambda: None
+    library.nvmlInit, library.nvmlSystemGetDriverVersion = lambda: None, lambda: b"580.95.05"
     library.nvmlDeviceGetCount = lambda: devices
     library.nvmlDeviceGetHandleByIndex = lambda index: index
     for name in ("UtilizationRates", "MemoryInfo", "PowerUsage", "ComputeRunningProcesses", "Name", "Temperature"):
@@ -64,6 +64,14 @@ def test_without_library_or_driver_it_is_said_which_is_missing():
 
     library = driver()
     library.nvmlInit = refuse
-    assert Gpus(no_library).missing == "no_library"
-    assert Gpus(lambda: library).missing == "no_driver"
+    assert Gpus(no_library).missing == "no_library" and Gpus(no_library).driver_version() is None
+    assert Gpus(lambda: library).missing == "no_driver" and Gpus(lambda: library).driver_version() is None
     assert Gpus(lambda: library).read(()) == []
+
+
+def test_the_driver_tells_its_version_and_the_first_gpu():
+    memory = SimpleNamespace(used=1, total=24 * 2**30)
+    gpus = Gpus(lambda: driver(devices=2, Name="NVIDIA GeForce RTX 4090", MemoryInfo=memory))
+    assert (gpus.first(), gpus.driver_version()) == (("NVIDIA GeForce RTX 4090", 24 * 2**30), "580.95.05")
+    assert Gpus(lambda: driver(devices=0)).first() is None
+    assert Gpus(driver).first() is None  # it does not tell how much memory there is

@@ -4,9 +4,12 @@ import httpx
 from filelock import FileLock
 
 from backend.plan.resume import StateRecord
-from backend.runs.folder import RunFolder, RunState
+from backend.runs.caching_job import NEEDED
+from backend.runs.folder import RunFolder, RunState, find_run, needed_runs
 from backend.runs.notes import read_notes
+from backend.runs.training_job import submit_training
 from tests.gui.written_runs import end_run, make_run
+from tests.runs.cached_dataset import cached_dataset, change_caption
 from tests.runs.written_state import write_state
 
 
@@ -97,3 +100,16 @@ def test_what_keeps_a_run_from_starting_again_is_told(tmp_path, serve_page):
     make_state(run, "fox-step00000010-state", step=10)
     answer = post(client, f"/runs/{run.name}/resume", {"state": "../../secrets"})
     assert "has no state '../../secrets'" in answer.json()["error"]
+
+
+def test_a_training_is_started_again_and_resumed_after_the_caching_that_it_needs(tmp_path, serve_page):
+    run = submit_training(cached_dataset(tmp_path), workspace=tmp_path)
+    change_caption(tmp_path)
+    make_state(run, "fox-step00000010-state", step=10)
+    with FileLock(tmp_path / "queue.lock"):  # so that no worker takes them
+        client = serve_page().client
+        for path, body in (("again", {}), ("resume", {"state": "fox-step00000010-state"})):
+            answer = post(client, f"/runs/{run.name}/{path}", body)
+            made = find_run(tmp_path, answer.json()["run"])
+            needed = [needed.job().kind for needed in needed_runs(made)]
+            assert (answer.status_code, made.job().kind, needed) == (200, "train", [*NEEDED])

@@ -3,6 +3,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import psutil
 import pytest
 from starlette.datastructures import Headers
@@ -139,6 +140,23 @@ async def test_a_port_that_was_taken_meanwhile_is_given_up_for_another(tmp_path,
             assert await board.address() == f"http://127.0.0.1:{ports[1]}"
         finally:
             await board.close()
+
+
+@pytest.mark.anyio
+async def test_a_tensorboard_of_somebody_else_on_the_port_stays_and_is_not_taken_for_it(tmp_path, anyio_backend):
+    foreign = TensorBoard(tmp_path / "theirs", output=tmp_path / "theirs.log")
+    theirs = await foreign.address()
+    wanted = iter([int(theirs.rpartition(":")[2]), free_port()])
+    board = TensorBoard(tmp_path / "logs", output=tmp_path / "out.log", find_port=lambda: next(wanted))
+    try:
+        ours = await board.address()
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+            for address, logs in ((theirs, "theirs"), (ours, "logs")):
+                told = await client.get(f"{address}/tensorboard/data/environment")
+                assert told.json()["data_location"] == str(tmp_path / logs)
+    finally:
+        await board.close()
+        await foreign.close()
 
 
 @pytest.mark.anyio

@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from backend.__main__ import main
+from backend.config.toml_file import read_configuration
+from backend.plan.resume import StateRecord
 from backend.runs.folder import Job, RunState, create_run_folder, find_run, list_runs, submit
 from backend.runs.queue import run_job, work
 from backend.runs.status import write_json
@@ -14,6 +16,7 @@ from tests.caching.small_dataset import write_dataset
 from tests.commands.tiny_project import TRANSFORMER, make_project
 from tests.runs import jobs
 from tests.runs.jobs import make_run, processes_of, wait_until
+from tests.runs.written_state import write_state
 
 VAE = TRANSFORMER.with_name("vae_model.safetensors")
 
@@ -59,10 +62,10 @@ def test_the_queue_is_listed_moved_held_released_and_cancelled(tmp_path, command
     a, b, c = queued(tmp_path, "a", "b", "c")
     assert names(command("queue", "list", as_json=True)) == ["a", "b", "c"]
     assert names(command("queue", "move", c.name, "0", as_json=True)) == ["c", "a", "b"]
-    assert command("queue", "cancel", "_a") == 0
+    assert names(command("queue", "cancel", "_a", as_json=True)) == ["c", "b"]
     wait_until(lambda: a.exit_record() is not None)
     assert a.exit_record()["how"] == "cancelled"
-    assert command("queue", "release", b.name) == 0
+    assert command("queue", "release", b.name, as_json=True)
     wait_until(lambda: b.state() is RunState.FINISHED)
     assert command("queue", "hold", c.name, as_json=True)[0]["held"]
     assert command("queue", "hold", b.name) == 2 and "is finished and does not wait" in command.err
@@ -108,11 +111,13 @@ def test_notes_are_written_and_a_run_is_deleted_restored_and_erased(tmp_path, co
     write_json(run.exit_file, {"code": 0, "how": "", "at": 0.0})
     assert command("runs", "notes", run.name, "the best so far", as_json=True)["notes"] == "the best so far"
     assert command("runs", "list", as_json=True)[0]["notes"] == "the best so far"
-    assert command("runs", "delete", run.name) == 0 and list_runs(tmp_path) == []
+    assert command("runs", "delete", run.name, as_json=True) == {"run": run.name, "deleted": True}
+    assert list_runs(tmp_path) == []
     assert names(command("runs", "list", "--deleted", as_json=True)) == ["a"]
-    assert command("runs", "restore", run.name) == 0 and find_run(tmp_path, run.name) == run
-    command("runs", "delete", run.name)
-    assert command("runs", "erase", run.name) == 0 and command("runs", "list", "--deleted", as_json=True) == []
+    assert names(command("runs", "restore", run.name, as_json=True)) == ["a"] and find_run(tmp_path, run.name) == run
+    assert command("runs", "delete", run.name) == 0 and "is in the bin" in command.out
+    assert command("runs", "erase", run.name, as_json=True) == {"run": run.name, "erased": True}
+    assert command("runs", "list", "--deleted", as_json=True) == []
 
 
 def test_only_a_training_that_goes_on_can_be_asked_to_save(tmp_path, command):
@@ -126,6 +131,19 @@ def test_only_a_training_that_goes_on_can_be_asked_to_save(tmp_path, command):
     assert command("runs", "stop", run.name) == 0
     thread.join()
     assert run.state() is RunState.STOPPED
+
+
+def test_a_training_is_asked_to_save_to_sample_and_to_stop(tmp_path, command):
+    run = make_run(tmp_path, jobs.WAITS_FOR_STOP, kind="train")
+    thread = threading.Thread(target=run_job, args=[run])
+    thread.start()
+    wait_until(lambda: run.state() is RunState.RUNNING)
+    for words, what in ((["save"], "save"), (["sample"], "sample"), (["stop", "--after_epoch"], "stop_after_epoch")):
+        (row,) = command("runs", *words, run.name, as_json=True)
+        assert (row["run"], row["state"]) == (run.name, "running") and run.has_request(what)
+    (row,) = command("runs", "stop", run.name, as_json=True)
+    thread.join()
+    assert row["run"] == run.name and run.state() is RunState.STOPPED
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +165,15 @@ def test_a_training_is_added_started_again_with_a_change_and_one_without_states_
     assert command("runs", "resume", row["run"]) == 2 and "has saved no state" in command.err
     assert command("runs", "again", row["run"], "--set", "learning_rate") == 2 and "has no =" in command.err
     assert command("runs", "again", row["run"], "--set", "learning_rat=1") == 2 and "learning_rate" in command.err
+    run = find_run(tmp_path, row["run"])
+    for step in (4, 8):
+        write_state(run.checkpoints / f"mine-step{step:08d}-state", StateRecord(step, (), {"seed": 9}))
+    assert command("runs", "resume", run.name, "--step", "5") == 2 and "there are: 8, 4" in command.err
+    (resumed,) = command(
+        "runs", "resume", run.name, "--step", "4", "--set", "max_train_steps=9", "--held", as_json=True
+    )
+    complete = read_configuration(find_run(tmp_path, resumed["run"]).config_file)
+    assert complete.saving.resume.endswith("-step00000004-state") and complete.schedule.max_train_steps == 9
 
 
 def test_caching_is_put_before_a_training_and_when_it_ends_otherwise_the_training_does_not_start(tmp_path, command):
@@ -157,6 +184,8 @@ def test_caching_is_put_before_a_training_and_when_it_ends_otherwise_the_trainin
     latents, texts, training = (row["run"] for row in rows)
     assert [row["needs"] for row in rows] == [[], [latents], [latents, texts]]
     assert [row["held"] for row in rows] == [True, False, False]
+    again = command("runs", "again", training, "--held", as_json=True)
+    assert [(row["kind"], row["held"]) for row in again] == [(row["kind"], row["held"]) for row in rows]
     assert work(tmp_path, patience=SHORT) is True  # they wait with the first
     assert {row["state"] for row in command("runs", "list", as_json=True)} == {"queued"}
     command("queue", "cancel", latents)

@@ -10,7 +10,6 @@ from backend.config.configuration import Configuration
 from backend.plan.memory import RESERVE
 from backend.plan.plan import make_plan
 from backend.runs.experience import FIRST_STEPS, Experience, experience_of
-from backend.runs.gpu_memory import parse_answer
 from backend.runs.training_job import submit_training
 from tests.commands.tiny_project import TRANSFORMER, make_project
 
@@ -76,16 +75,3 @@ def test_a_run_whose_dataset_is_gone_tells_nothing(project):
     (run,) = (project.workspace / "runs").iterdir()
     (run / "dataset.toml").unlink()
     assert experience_of(training(project), workspace=project.workspace) == Experience()
-
-
-@pytest.mark.parametrize(
-    ("text", "gpu"),
-    [
-        ("NVIDIA GeForce RTX 4090, 24564\nNVIDIA A100, 81920\n", ("NVIDIA GeForce RTX 4090", 24564 * 2**20)),
-        ("No devices were found\n", None),
-        ("", None),
-        ("X, [N/A]\n", None),
-    ],
-)
-def test_the_drivers_answer_names_the_first_gpu(text, gpu):
-    assert parse_answer(text) == gpu

@@ -84,6 +84,30 @@ def test_against_a_full_gpu_one_means_after_the_other_is_offered(tmp_path, kind,
     assert Configuration.from_values({**options, **failure.changes})
 
 
+@pytest.mark.parametrize(
+    ("text", "parameters", "sentence"),
+    [
+        ("CUDA error: out of memory", {}, "The GPU ran out of memory."),
+        (
+            "MPS backend out of memory (max allowed: 18.13 GB). Tried to allocate 288.00 MB.",
+            {"wanted": "288.00 MB"},
+            "The GPU ran out of memory: 288.00 MB more were wanted.",
+        ),
+        ("DefaultCPUAllocator: not enough memory", {}, "The machine ran out of main memory."),
+        (
+            "Address already in use",
+            {},
+            "Another program uses the port at which the processes of the training meet.",
+        ),
+    ],
+)
+def test_what_a_line_does_not_tell_is_left_out_of_the_sentence(tmp_path, text, parameters, sentence):
+    run = make_run(tmp_path, f"raise RuntimeError({text!r})")
+    run_job(run, patience=SHORT)
+    failure = find_failure(run)
+    assert (failure.parameters, failure.sentence) == (parameters, sentence)
+
+
 def test_the_gpu_is_named_although_caching_words_it_anew(tmp_path):
     try:
         raise UserError("not enough memory to encode a.mp4") from torch.OutOfMemoryError(GPU_TEXT)
@@ -260,7 +284,9 @@ def test_a_run_that_did_not_fail_has_no_failure(tmp_path):
 def test_every_text_takes_the_parameters_that_it_names_and_a_record_is_json(tmp_path):
     for text in TEXTS.values():
         assert text.cause.endswith((".", "}")) and text.advice.endswith(".")
-        names = {name for _, name, _, _ in string.Formatter().parse(text.cause + text.advice) if name}
+        assert all(sentence.endswith(".") for sentence in text.exact)
+        whole = "".join((text.cause, text.advice, *text.exact))
+        names = {name for _, name, _, _ in string.Formatter().parse(whole) if name}
         assert names <= {
             "message", "wanted", "free", "total", "signal", "signal_name", "step", "count", "package", "install",
             "port", "run", "state",

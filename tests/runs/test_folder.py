@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from backend.runs.current import current_run
 from backend.runs.folder import (
     Job,
-    RunFolder,
     RunState,
     create_run_folder,
-    current_run,
     find_run,
     list_runs,
     make_numbered_folder,
@@ -19,6 +18,7 @@ from backend.runs.folder import (
 )
 from backend.runs.process import ProcessMark
 from backend.runs.status import Reporter, write_json
+from tests.runs.jobs import submit_named
 
 ALIVE = ProcessMark.of(os.getpid()).record()
 DEAD = {**ALIVE, "started": ALIVE["started"] - 1}
@@ -159,15 +159,6 @@ def test_a_folder_whose_name_is_taken_gets_a_number(tmp_path):
     assert [make_numbered_folder(tmp_path / "logs", "a").name for _ in range(3)] == ["a", "a_2", "a_3"]
 
 
-def submit_named(workspace, *names, **job):
-    """Runs in these folders, submitted in this order."""
-    runs = [RunFolder(workspace / "runs" / name) for name in names]
-    for run in runs:
-        run.path.mkdir(parents=True)
-        submit(run, replace(JOB, **job))
-    return runs
-
-
 def test_the_run_submitted_last_is_listed_first_and_unsubmitted_folders_are_not(tmp_path):
     assert list_runs(tmp_path) == []
     runs = submit_named(tmp_path, "20260101-000000_a", "20270101-000000_b", "20250101-000000_c")
@@ -214,45 +205,6 @@ def test_a_job_that_was_written_again_is_read_again(run):
     assert run.job().name == "x"
     submit(run, replace(JOB, name="y"))
     assert run.job().name == "y"
-
-
-def test_the_current_run_is_the_one_that_goes_on_else_the_first_that_waits_else_the_last(tmp_path):
-    assert current_run(tmp_path) is None
-    runs = []
-    for year in (2025, 2026, 2027):
-        run = RunFolder(tmp_path / "runs" / f"{year}0101-000000_x")
-        run.path.mkdir(parents=True)
-        submit(run, JOB)
-        runs.append(run)
-    assert current_run(tmp_path) == runs[0]
-    end(runs[0], code=0)
-    assert current_run(tmp_path) == runs[1]
-    write_json(runs[2].process_file, ALIVE)
-    assert current_run(tmp_path) == runs[2]
-    for run in runs:
-        end(run, code=0)
-    assert current_run(tmp_path) == runs[2]
-
-
-def test_a_run_that_was_not_started_gives_way_to_the_one_that_failed(tmp_path):
-    (latents,) = submit_named(tmp_path, "latents")
-    (texts,) = submit_named(tmp_path, "texts", needs=("latents",))
-    (training,) = submit_named(tmp_path, "training", needs=("latents", "texts"))
-    write_json(latents.process_file, DEAD)
-    end(latents, code=1)
-    assert current_run(tmp_path) == latents  # the others wait, for a moment
-    end(texts, code=None, how="not started: latents is failed")
-    end(training, code=None, how="not started: texts is failed")
-    assert current_run(tmp_path) == latents
-
-
-def test_a_run_that_did_start_stays_the_current_one_whatever_became_of_those_it_needed(tmp_path):
-    (needed,) = submit_named(tmp_path, "needed")
-    (training,) = submit_named(tmp_path, "training", needs=("needed", "absent"))
-    end(needed, code=1)
-    write_json(training.process_file, DEAD)
-    end(training, code=1)
-    assert current_run(tmp_path) == training
 
 
 def test_a_run_is_found_by_its_name_only(run, tmp_path):

@@ -4,7 +4,8 @@ import pytest
 
 from backend.errors import InputError
 from backend.runs.folder import Job, create_run_folder, submit
-from backend.runs.order import hold, move, release, waiting_runs
+from backend.runs.order import hold, move, release, runs_ahead, waiting_runs
+from backend.runs.process import own_mark
 from backend.runs.status import write_json
 
 JOB = Job(kind="train", name="x", arguments=("-c", "pass"))
@@ -84,3 +85,21 @@ def test_the_order_of_submission_is_counted_and_no_clock_changes_it(tmp_path):
     submit(run, JOB)  # the clock is behind that of the others
     assert [*orders, run.job().order] == [1, 2, 3]
     assert names(tmp_path) == "abc"
+
+
+def test_ahead_of_a_run_is_what_it_needs_and_what_gets_its_place_before_it(tmp_path):
+    def add(name, **job):
+        run = create_run_folder(tmp_path, name)
+        submit(run, Job(**{"kind": "train", "name": name, "arguments": (), **job}))
+        return run
+
+    elsewhere, first, tool, held = add("a", devices=("1",)), add("b"), add("c", kind="lora"), add("d")
+    needed = add("e", kind="lora")
+    run = add("f", devices=("0",), needs=(needed.name,))
+    add("g")
+    hold(held)
+    assert runs_ahead(run) == [needed, first]
+    assert runs_ahead(elsewhere) == [] and runs_ahead(tool) == [] and runs_ahead(needed) == [tool]
+    write_json(first.exit_file, {"code": 0, "how": "", "at": 0.0})
+    write_json(elsewhere.process_file, own_mark().record())
+    assert runs_ahead(run) == [needed] and runs_ahead(held) == [elsewhere]

@@ -406,13 +406,13 @@ def test_the_record_of_a_process_names_who_watches_it(tmp_path):
 @posix_only
 def test_a_run_that_lost_its_command_is_stopped_by_a_worker_that_is_busy_with_another(tmp_path):
     busy = make_run(tmp_path, jobs.WAITS_FOR_A_FILE)
-    lost = make_run(tmp_path, jobs.STUBBORN, foreground=True)
     program = (
         "import sys; from pathlib import Path; from backend.runs.folder import RunFolder;"
         "from backend.runs.watch import *; start_watched(RunFolder(Path(sys.argv[1])), DEFAULT_PATIENCE)"
     )
     thread = in_background(work, tmp_path, patience=SHORT)
     wait_until(lambda: started(busy))
+    lost = make_run(tmp_path, jobs.STUBBORN, foreground=True)
     subprocess.run([sys.executable, "-c", program, str(lost.path)], cwd=PROJECT, check=True)
     lost.request("stop")
     wait_until(lambda: lost.exit_record() is not None)

@@ -9,11 +9,14 @@ import threading
 import pytest
 
 from backend.config.configuration import Configuration
+from backend.networks.files import load_lora
+from backend.plan.resume import read_state_record
 from backend.runs.caching_job import submit_caching
 from backend.runs.folder import RunState
 from backend.runs.queue import run_job
+from backend.runs.states import last_state
 from backend.runs.training_job import submit_training
-from backend.runs.watch import Patience
+from backend.runs.watch import DEFAULT_PATIENCE, Patience
 from tests.commands.tiny_project import TRANSFORMER, make_project
 from tests.runs.jobs import processes_of, wait_until
 
@@ -39,9 +42,9 @@ def replace_by_pipe(path):
     pipe.replace(path)
 
 
-def stopped(run, *, once):
+def stopped(run, *, once, patience=SHORT):
     """Start the run, ask it to stop once that is so, and wait until it is over; returns how it was ended."""
-    thread = threading.Thread(target=run_job, args=[run], kwargs={"patience": SHORT})
+    thread = threading.Thread(target=run_job, args=[run], kwargs={"patience": patience})
     thread.start()
     wait_until(lambda: (status := run.status()) is not None and once(status))
     run.request("stop")
@@ -52,9 +55,9 @@ def stopped(run, *, once):
     return run.exit_record()["how"]
 
 
-def submitted(project, model):
+def submitted(project, model, **options):
     values = {"dit": str(model), "dataset_config": str(project.dataset_file), "mixed_precision": "no"}
-    configuration = Configuration.from_values({**values, "max_train_steps": 100000, "network_dim": 2})
+    configuration = Configuration.from_values({**values, "max_train_steps": 100000, "network_dim": 2, **options})
     return submit_training(configuration, workspace=project.workspace)
 
 
@@ -86,3 +89,12 @@ def test_caching_stops_while_a_picture_is_read(project, tmp_path):
     run, following = submit_caching(Configuration.from_values({**values, **encoders}), workspace=project.workspace)
     assert stopped(run, once=lambda status: status.phase == "caching") == "terminated"
     assert following.state() is RunState.QUEUED
+
+
+def test_a_run_that_is_stopped_while_it_saves_ends_with_whole_files_of_its_last_step(project):
+    run = submitted(project, TRANSFORMER, save_every_n_steps=1, save_state=True, output_name="x")
+    assert stopped(run, once=lambda status: status.phase == "saving", patience=DEFAULT_PATIENCE) == ""
+    assert last_state(run).step == run.status().step > 0
+    for path in run.checkpoints.iterdir():
+        assert not path.name.startswith("."), path
+        read_state_record(path) if path.is_dir() else load_lora(path)

@@ -15,8 +15,9 @@ import pytest
 
 from backend.config.configuration import Configuration
 from backend.runs.again import resume_run
+from backend.runs.current import current_run
 from backend.runs.failures import find_failure
-from backend.runs.folder import RunState, current_run
+from backend.runs.folder import RunState
 from backend.runs.history import row_of
 from backend.runs.process import PROJECT
 from backend.runs.queue import ensure_worker
@@ -137,7 +138,7 @@ def test_after_the_machine_went_down_the_run_crashed_and_is_resumed_and_the_queu
     assert state.step >= 4 and state.step % 2 == 0 and state.epoch == -(-state.step // 3)
     assert all(path.suffix == ".safetensors" or path.name.endswith("-state") for path in visible(run.checkpoints))
 
-    resumed = resume_run(run, changes={"max_train_steps": state.step + 2})
+    (resumed,) = resume_run(run, changes={"max_train_steps": state.step + 2})
     ensure_worker(tmp_path)
     wait_until(lambda: resumed.state().is_over and not processes_of(tmp_path))
     assert [each.state() for each in (resumed, waiting)] == [RunState.FINISHED] * 2
