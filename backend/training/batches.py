@@ -21,7 +21,7 @@ class TrainingBatch:
     """What one forward pass learns from.
 
     latents: (B, 16, F, H, W), unscaled. text_states: (B, L, text width). text_mask: (B, L), 1 for real tokens.
-    pooled_text: (B, pooled width).
+    pooled_text: (B, pooled width). As read, all have the dtype of their caches.
     """
 
     latents: Tensor
@@ -31,11 +31,11 @@ class TrainingBatch:
 
     def to(self, device: torch.device) -> TrainingBatch:
         """The same batch on a device, all but the mask in float32."""
-        return TrainingBatch(
-            self.latents.to(device, torch.float32),
-            self.text_states.to(device, torch.float32),
+        return TrainingBatch(  # half as many bytes travel, and the device converts them
+            self.latents.to(device).float(),
+            self.text_states.to(device).float(),
             self.text_mask.to(device),
-            self.pooled_text.to(device, torch.float32),
+            self.pooled_text.to(device).float(),
         )
 
 
@@ -44,7 +44,7 @@ def read_batch(batch: Batch[CachedItem]) -> TrainingBatch:
     latents = [read_latents(item.latent_path) for item in batch.items]
     texts = [read_text(item.text_path) for item in batch.items]
     return TrainingBatch(
-        latents=_stack([tensor.float() for tensor in latents], [item.latent_path for item in batch.items]),
+        latents=_stack(latents, [item.latent_path for item in batch.items]),
         text_states=_stack([text["llm"] for text in texts], [item.text_path for item in batch.items]),
         text_mask=_stack([text["llm_mask"] for text in texts], [item.text_path for item in batch.items]),
         pooled_text=_stack([text["clipL"] for text in texts], [item.text_path for item in batch.items]),
@@ -64,4 +64,4 @@ def _stack(tensors: list[Tensor], paths: list[Path]) -> Tensor:
     if len({tensor.shape for tensor in tensors}) > 1:
         found = ", ".join(f"{path.name} {list(tensor.shape)}" for path, tensor in zip(paths, tensors, strict=True))
         raise DatasetError(f"caches of one batch differ in shape: {found}", hint="cache again, without skip_existing")
-    return torch.stack(tensors)
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
