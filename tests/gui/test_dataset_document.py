@@ -43,6 +43,20 @@ def test_a_field_tells_its_value_and_what_counts_without_one(client, tmp_path):
     assert "frame_extraction" not in fields
 
 
+def test_a_control_folder_has_a_field_and_keys_of_other_models_stay_in_what_is_saved(client, tmp_path):
+    path = make_dataset(tmp_path)
+    text = path.read_text(encoding="utf-8").replace("num_repeats = 2", "num_repeats = 2\nfp_1f_no_post = true")
+    operations = [{"set": [1, "control_directory", str(tmp_path / "gone")]}, {"set": [1, "batch_size", "2"]}]
+    told = client.post("/dataset/document", json={"text": text, "operations": operations}).json()
+    assert "control_directory" in [field["key"] for field in told["tables"][1]["fields"]]
+    assert [(problem["key"], problem["severity"]) for problem in told["problems"]] == [
+        *(("fp_1f_no_post", "warning"), ("control_directory", "warning"), ("control_directory", "warning"))
+    ]
+    assert client.post("/dataset/save", json={"path": str(path), "text": told["text"]}).status_code == 200
+    saved = path.read_text(encoding="utf-8")
+    assert "fp_1f_no_post = true" in saved and f"{tmp_path / 'gone'}" in saved
+
+
 def test_labels_are_in_the_language_of_the_page(client, tmp_path):
     path = str(make_dataset(tmp_path))
     told = client.get("/dataset/document", params={"path": path}, headers={"accept-language": "ja"}).json()
