@@ -23,12 +23,19 @@ def write_picture(path: Path, size: tuple[int, int], *, caption: str | None = "a
 
 
 def write_clip(
-    path: Path, size: tuple[int, int] = (64, 48), *, frames: int = 30, caption: str | None = "a clip", rotation: int = 0
+    path: Path,
+    size: tuple[int, int] = (64, 48),
+    *,
+    frames: int = 30,
+    caption: str | None = "a clip",
+    rotation: int = 0,
+    codec: str = "libx264",
 ) -> Path:
     """A clip; frame i has the grey value 4 i mod 256, but for a white left upper corner; size is (width, height)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=24, options={"crf": "1"})
+        options = {"crf": "1"} if codec == "libx264" else {"auto-alt-ref": "1"} if "vpx" in codec else {}
+        stream = container.add_stream(codec, rate=24, options=options)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         if rotation:
             stream.set_display_rotation(rotation)

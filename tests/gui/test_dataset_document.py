@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from gui.dataset_document import value_of
@@ -122,3 +125,14 @@ def test_a_request_that_is_not_what_is_wanted_is_refused(client, body):
 )
 def test_a_fields_text_becomes_a_value_of_its_key(key, text, value):
     assert value_of(key, text) == value
+
+
+def test_caches_of_a_folder_that_cannot_be_written_to_are_proposed_in_the_workspace(client, tmp_path):
+    make_dataset(tmp_path)
+    folder = tmp_path / "pictures"
+    folder.chmod(0o555)
+    (proposed,) = client.post("/dataset/propose", json={"folder": str(folder)}).json()
+    folder.chmod(0o755)
+    is_writable = os.geteuid() == 0  # to the superuser everything is
+    cache = proposed["values"].get("cache_directory")
+    assert cache is None if is_writable else Path(cache).parent == tmp_path / "caches"
