@@ -64,4 +64,4 @@ def _stack(tensors: list[Tensor], paths: list[Path]) -> Tensor:
     if len({tensor.shape for tensor in tensors}) > 1:
         found = ", ".join(f"{path.name} {list(tensor.shape)}" for path, tensor in zip(paths, tensors, strict=True))
         raise DatasetError(f"caches of one batch differ in shape: {found}", hint="cache again, without skip_existing")
-    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
+    return torch.stack(tensors)
