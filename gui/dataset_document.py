@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -61,9 +62,12 @@ async def save_document(request: Request) -> Response:
 
 @answering
 async def propose(request: Request) -> Response:
-    """Datasets for a folder: [{"kind", "values", "counted", "unreadable"}]."""
+    """Datasets for a folder: [{"kind", "values", "counted", "unreadable"}]; caches of one that is read-only go into the
+    workspace."""
     folder = allowed_path(request, (await body_of(request, folder=str))["folder"])
-    return JSONResponse([vars(proposed) for proposed in propose_datasets(folder)])
+    caches = Path(request.app.state.workspace).absolute() / "caches"
+    proposed = await run_in_threadpool(propose_datasets, folder, cache_root=caches)
+    return JSONResponse([vars(each) for each in proposed])
 
 
 def allowed_path(request: Request, text: str) -> Path:

@@ -21,12 +21,15 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
 from backend.config.dataset_models import VideoDataset
+from backend.config.schema import ModelOptions
 from backend.dataset.caption_length import CaptionLimits, find_tokenizer
 from backend.dataset.file_index import FileIndex
-from backend.dataset.inspection import Inspection, ItemReport, inspect_datasets
+from backend.dataset.inspection import Inspection, ItemReport, Stage, inspect_datasets
 from backend.dataset.item_preview import as_jpeg, crop_box, seen_by_training
+from backend.dataset.thumbnail_maker import ThumbnailMaker
 from backend.dataset.thumbnails import Thumbnails
 from backend.errors import DatasetError, UserError
+from backend.plan.encoder_names import find_encoders
 from gui.dataset_document import allowed_path, check_allowed, tell_dataset_problems
 from gui.files import MEDIA_TYPES
 from gui.form import Draft, read_form
@@ -41,9 +44,10 @@ CACHE_HEADERS = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Optio
 
 @dataclass
 class Look:
-    """One look at a dataset file: done of total files, then the inspection or the error that ended it."""
+    """One look at a dataset file: done of total in this stage, then the inspection or the error that ended it."""
 
     path: Path
+    stage: Stage = "files"
     done: int = 0
     total: int = 0
     inspection: Inspection | None = None
@@ -63,7 +67,7 @@ class DatasetLooks:
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
         self.index = FileIndex(workspace / "index")
-        self.thumbnails = Thumbnails(workspace / "thumbnails")
+        self.thumbnails = ThumbnailMaker(Thumbnails(workspace / "thumbnails"))
         self._looks: dict[Path, Look] = {}
         self._lock = threading.Lock()
 
@@ -94,8 +98,8 @@ class DatasetLooks:
         return look.inspection
 
     def _run(self, look: Look) -> None:
-        def tell(done: int, total: int) -> None:
-            look.done, look.total = done, total
+        def tell(stage: Stage, done: int, total: int) -> None:
+            look.stage, look.done, look.total = stage, done, total
 
         try:
             file = read_dataset_file(look.path).absolute()
@@ -105,27 +109,37 @@ class DatasetLooks:
                 for number, dataset in enumerate(file.datasets, start=1)
                 if isinstance(dataset, VideoDataset)
             }
-            limits = self._caption_limits()
-            look.inspection = inspect_datasets(file, index=self.index, limits=limits, workers=WORKERS, progress=tell)
+            model = self._model()
+            look.inspection = inspect_datasets(
+                file,
+                index=self.index,
+                limits=_caption_limits(model),
+                encoders=find_encoders(model),
+                workers=WORKERS,
+                progress=tell,
+            )
+            self.thumbnails.want((item.path, item.media.kind) for item in look.inspection.items if item.facts)
         except UserError as error:
             look.error = error
         except Exception as error:  # a thread's end is seen by nobody else
             look.error = UserError(f"{look.path}: could not be looked at: {error}")
             raise
 
-    def _caption_limits(self) -> CaptionLimits:
-        """The tokenizers of the text encoders that stand in the form."""
+    def close(self) -> None:
+        """End what goes on in the background."""
+        self.thumbnails.close()
+
+    def _model(self) -> ModelOptions:
+        """The models that stand in the form."""
         try:
-            model = read_form(Draft(self.workspace).load()).model
+            return read_form(Draft(self.workspace).load()).model
         except UserError:
-            model = Configuration().model
-        files = [Path(path) if path else None for path in (model.text_encoder1, model.text_encoder2)]
-        return CaptionLimits(*(find_tokenizer(path) if path and path.exists() else None for path in files))
+            return Configuration().model
 
 
 @answering
 async def get_inspection(request: Request) -> Response:
-    """{"state": "running", "done", "total"}, or "done" with counts, groups, problems; 422 if it cannot be looked at."""
+    """{"state": "running", "stage", "done", "total"}, or "done" with counts, groups, problems; 422 if that fails."""
     looks = _looks(request)
     look = looks.look(
         allowed_path(request, request.query_params.get("path", "")), again="again" in request.query_params
@@ -133,7 +147,7 @@ async def get_inspection(request: Request) -> Response:
     if look.error is not None:
         raise look.error
     if look.inspection is None:
-        return JSONResponse({"state": "running", "done": look.done, "total": look.total})
+        return JSONResponse({"state": "running", "stage": look.stage, "done": look.done, "total": look.total})
     return JSONResponse({"state": "done", "number": look.number, **_summary(look.inspection, _texts(request))})
 
 
@@ -158,7 +172,6 @@ async def get_item(request: Request) -> Response:
         {
             **_row(number, report),
             "path": str(report.path),
-            "caption_is_listed": report.media.caption_path is None,
             "warnings": [
                 {
                     "id": each.id,
@@ -209,6 +222,12 @@ async def get_media(request: Request) -> Response:
 def reports_of(request: Request, path: Path) -> tuple[ItemReport, ...]:
     """All items of a dataset file. Raises DatasetError while they are being looked at."""
     return _looks(request).inspection(path).items
+
+
+def _caption_limits(model: ModelOptions) -> CaptionLimits:
+    """The tokenizers of the text encoders."""
+    files = [Path(path) if path else None for path in (model.text_encoder1, model.text_encoder2)]
+    return CaptionLimits(*(find_tokenizer(path) if path and path.exists() else None for path in files))
 
 
 def _summary(inspection: Inspection, texts: Texts) -> dict[str, Any]:

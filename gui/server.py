@@ -13,6 +13,7 @@ import gradio as gr
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -178,6 +179,7 @@ async def _lifespan(application: FastAPI) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            await run_in_threadpool(application.state.looks.close)
             await application.state.wandb_sync.close()
             await application.state.tensorboard.close()
 

@@ -113,7 +113,7 @@ class LoadedItem:
 
 def _fault(item: ExpectedItem, encoder: str | None) -> Problem | None:
     return latent_problem(
-        item.latent_path, bucket=item.bucket, frame_count=item.frame_count, origin=item.origin(encoder)
+        item.latent_path, bucket=item.bucket, frame_count=item.frame_count, origin=item.origin, encoder=encoder
     )
 
 
@@ -153,7 +153,7 @@ def _load_medium(
     """A picture, or all wanted windows of one clip; of a damaged clip those before the damage, then what is wrong."""
     media = items[0].media
     try:
-        origin = items[0].origin().as_metadata()
+        origin = items[0].origin.as_metadata()
         for item, frames in _frames_of(items, dataset):
             yield LoadedItem(item, frames, origin)
     except DatasetError as error:

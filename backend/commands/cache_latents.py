@@ -11,6 +11,7 @@ from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
 from backend.errors import Problem
+from backend.plan.encoder_names import vae_name
 from backend.runs.outcome import reported_outcome
 from backend.runs.status import Reporter
 
@@ -54,13 +55,13 @@ def run(configuration: Configuration, *, reporter: Reporter) -> None:
     import torch  # with diffusers it takes seconds to import
 
     from backend.caching.latents import cache_latents, find_latent_work
-    from backend.commands.encoders import autoencoder_name, load_autoencoder
+    from backend.commands.encoders import load_autoencoder
     from backend.models.devices import choose_device
 
     options = configuration.caching
     dataset_file = read_dataset_file(required_path(configuration.dataset.dataset_config, "dataset_config"))
     check_encoders(configuration, "vae")
-    encoder = autoencoder_name(configuration)
+    encoder = vae_name(configuration.model)
     work = find_latent_work(dataset_file, skip_existing=options.skip_existing, encoder=encoder)
     print_problems((*dataset_file.warnings, *work.problems))
     print_stale(work.stale)

@@ -8,6 +8,7 @@ from backend.commands.required import check_encoders, required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
+from backend.plan.encoder_names import clip_name, llm_name
 from backend.runs.outcome import reported_outcome
 from backend.runs.status import Reporter
 
@@ -26,11 +27,7 @@ def main(arguments: list[str]) -> int:
 def run(configuration: Configuration, *, reporter: Reporter) -> None:
     """Cache what is missing, or everything: first with the language model, then with CLIP, one in memory at a time."""
     from backend.caching.text_outputs import cache_clip_outputs, cache_llm_outputs, find_captions, without_cached
-    from backend.commands.encoders import (
-        load_clip_l,
-        load_llama,
-        text_encoder_name,
-    )  # with transformers it takes seconds to import
+    from backend.commands.encoders import load_clip_l, load_llama  # with transformers it takes seconds to import
     from backend.models.devices import choose_device
 
     options = configuration.caching
@@ -39,8 +36,11 @@ def run(configuration: Configuration, *, reporter: Reporter) -> None:
     device = choose_device(options.device)
     captions, problems = find_captions(dataset_file)
     print_problems((*dataset_file.warnings, *problems))
-    for part, load, cache in (("llm", load_llama, cache_llm_outputs), ("clipL", load_clip_l, cache_clip_outputs)):
-        name = text_encoder_name(configuration, part)
+    llm, clip = llm_name(configuration.model), clip_name(configuration.model)
+    for part, name, load, cache in (
+        ("llm", llm, load_llama, cache_llm_outputs),
+        ("clipL", clip, load_clip_l, cache_clip_outputs),
+    ):
         pending, stale = without_cached(captions, part, encoder=name) if options.skip_existing else (captions, [])
         print_stale(stale)
         print(f"{part}: {len(pending)} captions to encode, {len(captions) - len(pending)} there already", flush=True)

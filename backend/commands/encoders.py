@@ -7,9 +7,8 @@ from diffusers import AutoencoderKLHunyuanVideo
 
 from backend.commands.required import required_path
 from backend.config.configuration import Configuration
-from backend.dataset.origin import encoder_name
 from backend.models.hunyuan_video.text_encoders import TextEncoder, load_clip, load_llm
-from backend.models.hunyuan_video.vae import DEFAULT_TILE_PIXELS, compute_in_chunks, enable_spatial_tiling, load_vae
+from backend.models.hunyuan_video.vae import compute_in_chunks, enable_spatial_tiling, load_vae
 
 
 def load_autoencoder(configuration: Configuration, *, device: torch.device) -> AutoencoderKLHunyuanVideo:
@@ -23,25 +22,6 @@ def load_autoencoder(configuration: Configuration, *, device: torch.device) -> A
     if model.vae_chunk_size:
         compute_in_chunks(vae, model.vae_chunk_size)
     return vae
-
-
-def autoencoder_name(configuration: Configuration) -> str:
-    """What caches keep of the VAE: its weights, and the tile size, which changes what it gives; chunks do not.
-
-    Raises as `load_autoencoder`.
-    """
-    model = configuration.model
-    tile = model.vae_spatial_tile_sample_min_size or (DEFAULT_TILE_PIXELS if model.vae_tiling else None)
-    return encoder_name(required_path(model.vae, "vae"), *([f"tiles of {tile}"] if tile else []))
-
-
-def text_encoder_name(configuration: Configuration, part: str) -> str:
-    """What caches keep of the text encoder of a part, "llm" or "clipL"; fp8_llm changes what it gives."""
-    model = configuration.model
-    if part == "clipL":
-        return encoder_name(required_path(model.text_encoder2, "text_encoder2"))
-    path = required_path(model.text_encoder1, "text_encoder1")
-    return encoder_name(path, *(["fp8"] if model.fp8_llm else []))
 
 
 def load_llama(configuration: Configuration, *, device: torch.device) -> TextEncoder:

@@ -19,6 +19,7 @@ from backend.dataset.batches import BucketGroup, count_batches, epoch_batches, g
 from backend.dataset.cached import CachedItem
 from backend.dataset.training_items import find_training_items
 from backend.errors import DatasetError, OptionError
+from backend.plan.encoder_names import find_encoders
 from backend.plan.steps import StepCount, count_steps
 from backend.training.batches import TrainingBatch, read_batches
 from backend.training.dataset_record import dataset_record
@@ -71,7 +72,7 @@ def load_data(configuration: Configuration, *, seed: int, processes: int = 1, te
     if configuration.dataset.dataset_config is None:
         raise OptionError("no dataset is chosen", hint="name its file", option="dataset_config")
     file = read_dataset_file(Path(configuration.dataset.dataset_config))
-    training = find_training_items(file.datasets)
+    training = find_training_items(file.datasets, encoders=find_encoders(configuration.model))
     problems = [problem for each in training for problem in (*each.problems, *each.missing_problems())]
     for problem in problems if tell else ():
         print(f"{problem.severity}: {problem}", flush=True)

@@ -15,7 +15,14 @@ import tomlkit
 from pydantic import ValidationError
 
 from backend.atomic_file import write_text
-from backend.config.dataset_models import DatasetFile, DatasetOptions, ImageDataset, VideoDataset, whole_latent_frames
+from backend.config.dataset_models import (
+    OTHER_MODELS_KEYS,
+    DatasetFile,
+    DatasetOptions,
+    ImageDataset,
+    VideoDataset,
+    whole_latent_frames,
+)
 from backend.config.dataset_problems import DatasetProblem
 from backend.errors import DatasetError, Problem
 
@@ -25,20 +32,6 @@ else:
     import tomli as tomllib
 
 Dataset = ImageDataset | VideoDataset
-
-OTHER_ARCHITECTURE_KEYS = (
-    "control_directory",
-    "multiple_target",
-    "no_resize_control",
-    "control_resolution",
-    "flux_kontext_no_resize_control",
-    "qwen_image_edit_no_resize_control",
-    "qwen_image_edit_control_resolution",
-    "fp_latent_window_size",
-    "fp_1f_clean_indices",
-    "fp_1f_target_index",
-    "fp_1f_no_post",
-)
 
 
 def read_dataset_file(path: Path) -> DatasetFile:
@@ -64,7 +57,7 @@ def parse_datasets(values: Mapping[str, Any]) -> DatasetFile:
         dataset = _parse_entry(entry, general, place=number, problems=problems)
         if dataset is not None:
             datasets[number] = dataset
-    problems += _shared_cache_folders(datasets)
+    problems += [*_shared_cache_folders(datasets), *_control_folders(datasets)]
     problems = list(dict.fromkeys(problems))  # a mistake in [general] is told once, not once a dataset
     if any(problem.severity == "error" for problem in problems):
         raise DatasetError.of(sorted(problems, key=lambda problem: problem.severity))  # "error" before "warning"
@@ -112,8 +105,8 @@ def _general_values(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Pro
     general = values.get("general", {})
     if not isinstance(general, Mapping):
         return {}, [*problems, _error("general must be a table")]
-    shared = tuple(DatasetOptions.model_fields)
-    problems += [_unwanted_key(key, place=0, wanted=shared) for key in general if key not in shared]
+    shared = (*DatasetOptions.model_fields, *OTHER_MODELS_KEYS)
+    problems += _key_problems(general, place=0, wanted=shared)
     return {key: value for key, value in general.items() if key in shared}, problems
 
 
@@ -133,8 +126,8 @@ def _parse_entry(entry: Any, general: Mapping[str, Any], *, place: int, problems
     model = _model_of(entry, place=place, problems=problems)
     if model is None:
         return None
-    known = tuple(model.model_fields)
-    problems += [_unwanted_key(key, place=place, wanted=known) for key in entry if key not in known]
+    known = (*model.model_fields, *OTHER_MODELS_KEYS)
+    problems += _key_problems(entry, place=place, wanted=known)
     own = {key: value for key, value in entry.items() if key in known}
     try:
         dataset = model.model_validate({**general, **own})
@@ -187,10 +180,17 @@ def _at(path: Path, problems: Iterable[Problem]) -> list[Problem]:
     return [replace(each, message=f"{path}: {each.message}") for each in problems]
 
 
+def _key_problems(keys: Iterable[str], *, place: int, wanted: tuple[str, ...]) -> list[DatasetProblem]:
+    """What is wrong or doubtful about the keys of a table. place: the number of a dataset, 0 for [general]."""
+    ignored = [
+        _warning(f"{key} is for other models than HunyuanVideo: it is kept, and changes nothing", place=place, key=key)
+        for key in keys
+        if key in OTHER_MODELS_KEYS
+    ]
+    return ignored + [_unwanted_key(key, place=place, wanted=wanted) for key in keys if key not in wanted]
+
+
 def _unwanted_key(key: str, *, place: int, wanted: tuple[str, ...]) -> DatasetProblem:
-    """place: the number of a dataset, 0 for [general]."""
-    if key in OTHER_ARCHITECTURE_KEYS:
-        return _warning(f"{key} is for other models than HunyuanVideo and is ignored", place=place, key=key)
     if key in KEYS:
         where = "a dataset of the other kind" if place else "a [[datasets]] entry"
         return _error(f"{key} belongs in {where}", place=place, key=key)
@@ -280,6 +280,20 @@ def _shared_cache_folders(datasets: Mapping[int, Dataset]) -> list[Problem]:
     return problems
 
 
+def _control_folders(datasets: Mapping[int, Dataset]) -> list[Problem]:
+    """Once that they are not trained on, and each that is not there."""
+    key = "control_directory"
+    problems: list[Problem] = []
+    for number, dataset in datasets.items():
+        folder = dataset.control_directory
+        if folder is not None and not problems:
+            message = f"{key} is kept, but HunyuanVideo does not train on what lies there"
+            problems.append(_warning(message, place=number, key=key))
+        if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - any path is asked for
+            problems.append(_warning(f"{key} {folder} does not exist", hint="check the path", place=number, key=key))
+    return problems
+
+
 # -- writing
 
 
@@ -291,6 +305,9 @@ def _as_table(dataset: Dataset) -> tomlkit.items.Table:
         value = getattr(dataset, name)
         if value is not None:
             table.append(name, as_toml_item(name, value))
+    for name, value in (dataset.model_extra or {}).items():
+        if value is not None:
+            table.append(name, tomlkit.item(value))
     return table
 
 

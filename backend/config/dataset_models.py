@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from backend.errors import Problem
 
@@ -36,10 +36,25 @@ def _as_path(value: object) -> object:
 FilePath = Annotated[Path, BeforeValidator(_as_path)]
 
 
-class DatasetOptions(BaseModel):
-    """What a dataset of pictures and one of clips have in common."""
+OTHER_MODELS_KEYS = (
+    "multiple_target",
+    "no_resize_control",
+    "control_resolution",
+    "flux_kontext_no_resize_control",
+    "qwen_image_edit_no_resize_control",
+    "qwen_image_edit_control_resolution",
+    "fp_latent_window_size",
+    "fp_1f_clean_indices",
+    "fp_1f_target_index",
+    "fp_1f_no_post",
+)
+"""Keys of datasets that only other models of musubi-tuner know; kept as they are, whatever they hold."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+class DatasetOptions(BaseModel):
+    """What a dataset of pictures and one of clips have in common. model_extra: what it has of OTHER_MODELS_KEYS."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, use_attribute_docstrings=True)
 
     kind: ClassVar[Literal["image", "video"]]
 
@@ -85,6 +100,12 @@ class DatasetOptions(BaseModel):
             raise ValueError(f"buckets need at least the area of {2 * SIDE_STEP}x{2 * SIDE_STEP} pixels")
         return resolution
 
+    @model_validator(mode="after")
+    def _other_keys_are_known(self) -> DatasetOptions:
+        if unknown := sorted({*(self.model_extra or {})} - {*OTHER_MODELS_KEYS}):
+            raise ValueError(f"unknown keys: {', '.join(unknown)}")
+        return self
+
 
 class ImageDataset(DatasetOptions):
     """Pictures of one folder, or those that a JSONL file lists."""
@@ -99,6 +120,9 @@ class ImageDataset(DatasetOptions):
 
     cache_directory: FilePath | None = None
     """Where the caches are kept; the folder of the pictures if not given."""
+
+    control_directory: FilePath | None = None
+    """Control pictures of other models; HunyuanVideo does not train on them."""
 
     @property
     def media_directory(self) -> Path | None:
@@ -126,6 +150,9 @@ class VideoDataset(DatasetOptions):
 
     cache_directory: FilePath | None = None
     """Where the caches are kept; the folder of the clips if not given."""
+
+    control_directory: FilePath | None = None
+    """Control pictures of other models; HunyuanVideo does not train on them."""
 
     target_frames: Annotated[tuple[int, ...], BeforeValidator(_as_frame_counts)] = (1,)
     """Lengths of the windows in frames; 4k + 1 each."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
 
 from backend.config.dataset_models import Size
+from backend.dataset.path_length import length_of
 from backend.dataset.windows import FrameWindow
 
 LATENT_ENDING = "_hv.safetensors"
 TEXT_ENDING = "_hv_te.safetensors"
-MOST_BYTES = 255
+LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ def text_cache_name(stem: str) -> str:
 
 
 def is_too_long(name: str) -> bool:
-    """Whether no file system in use takes a file name like this."""
-    return 4 * len(name) > MOST_BYTES and len(os.fsencode(name)) > MOST_BYTES  # a character is 4 bytes at most
+    """Whether no file here can have this name."""
+    return 4 * len(name) > LONGEST_NAME and length_of(PurePath(name)) > LONGEST_NAME  # a character is 4 bytes at most
 
 
 def parse_latent_cache_name(name: str, kind: Literal["image", "video"]) -> LatentCacheName | None:

@@ -16,7 +16,8 @@ from backend.config.dataset_models import Size
 from backend.dataset.buckets import bucket_for, bucket_sizes
 from backend.dataset.cache_header import CacheHeader, HeaderOf, read_cache_header
 from backend.dataset.cache_names import LatentCacheName, parse_latent_cache_name, text_cache_name
-from backend.dataset.origin import Origin
+from backend.dataset.media_files import is_folder
+from backend.dataset.origin import Origin, encoder_fault
 from backend.dataset.windows import FrameWindow
 from backend.errors import Problem
 
@@ -78,7 +79,7 @@ def find_cached_items(
 def latent_files(dataset: Dataset) -> list[tuple[Path, LatentCacheName]]:
     """The files of the cache folder that are named like latent caches of this kind, by stem and window."""
     folder = dataset.cache_folder
-    if not folder.is_dir():
+    if not is_folder(folder):
         return []
     parsed = ((file, parse_latent_cache_name(file, dataset.kind)) for file in os.listdir(folder))  # noqa: PTH208
     return sorted(((folder / file, name) for file, name in parsed if name is not None), key=_order)
@@ -90,12 +91,14 @@ def latent_problem(
     bucket: Size,
     frame_count: int | None,
     origin: Origin | None = None,
+    encoder: str | None = None,
     header: CacheHeader | None = None,
 ) -> Problem | None:
     """Why a latent cache cannot be used, None if it can. Only its header is read, if it is not given.
 
     bucket: (width, height) in pixels. frame_count: in pixels, None for a picture. origin: what it must have been made
-    from, None if that is not known. A cache that does not tell fits any.
+    from, None if that is not known. encoder: the autoencoder that must have made it, as `encoder_name` tells it. A
+    cache that does not tell fits any.
     """
     header = header or read_cache_header(path)
     if header.fault:
@@ -109,7 +112,8 @@ def latent_problem(
             f"{path}: latents of shape {list(shapes[0])}, but {bucket[0]}x{bucket[1]} pixels need {list(wanted)}",
             CACHE_LATENTS_AGAIN,
         )
-    if origin is not None and (fault := origin.fault(header.metadata)):
+    fault = origin.fault(header.metadata) if origin is not None else None
+    if fault := fault or encoder_fault(header.metadata, encoder):
         return _problem(f"{path}: {fault}", CACHE_LATENTS_AGAIN)
     return None
 
@@ -142,8 +146,11 @@ def text_problem(
         return _problem(f"{path}: caption changed since it was cached", CACHE_TEXTS_AGAIN)
     for part in parts:
         now = (encoders or {}).get(part)
-        if now is not None and header.metadata.get(text_encoder_key(part), now) != now:
-            return _problem(f"{path}: {part} was made by another text encoder", CACHE_TEXTS_AGAIN)
+        made_by = header.metadata.get(text_encoder_key(part), now)
+        if now is not None and made_by != now:
+            return _problem(
+                f"{path}: {part} was made by another text encoder ({made_by}, now {now})", CACHE_TEXTS_AGAIN
+            )
     return None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from backend.config.dataset import Dataset, read_dataset_file
 from backend.dataset.batches import BucketGroup, count_batches, group_into_buckets
 from backend.dataset.file_index import FileIndex
+from backend.dataset.origin import ANY_ENCODERS, Encoders
 from backend.dataset.training_items import find_training_items
 from backend.errors import Problem
 
@@ -48,21 +49,23 @@ class DatasetCount:
     buckets: tuple[BucketCount, ...] = ()
 
 
-def count_dataset(path: Path) -> tuple[DatasetCount, tuple[Problem, ...]]:
+def count_dataset(path: Path, *, encoders: Encoders = ANY_ENCODERS) -> tuple[DatasetCount, tuple[Problem, ...]]:
     """The count of a dataset file as the trainer will see it, and what is doubtful about it, as warnings.
 
-    What is not cached yet is counted as if it were. Counting again is free as long as no file of the dataset was
-    added, removed or written to. Raises DatasetError for mistakes in the file.
+    What is not cached yet, or not by these encoders, is counted as if it were. Counting again is free as long as no
+    file of the dataset was added, removed or written to. Raises DatasetError for mistakes in the file.
     """
     datasets = read_dataset_file(path).datasets
-    return _count(path.absolute(), _changed_at(path), tuple(map(_stamp, datasets)))
+    return _count(path.absolute(), encoders, _changed_at(path), tuple(map(_stamp, datasets)))
 
 
 @functools.lru_cache(maxsize=16)
-def _count(path: Path, _changed: int, _stamps: tuple[int, ...]) -> tuple[DatasetCount, tuple[Problem, ...]]:
+def _count(
+    path: Path, encoders: Encoders, _changed: int, _stamps: tuple[int, ...]
+) -> tuple[DatasetCount, tuple[Problem, ...]]:
     file = read_dataset_file(path)
     index = _index()
-    training = find_training_items(file.datasets, facts_of=index.facts, header_of=index.header)
+    training = find_training_items(file.datasets, encoders=encoders, facts_of=index.facts, header_of=index.header)
     groups: list[BucketGroup] = group_into_buckets(file.datasets, [each.expected for each in training])
     count = DatasetCount(
         images=sum(len(group.items) for group in groups if group.frame_count is None),

@@ -11,6 +11,7 @@ from backend.dataset.cache_names import is_too_long, latent_cache_name, text_cac
 from backend.dataset.items import MediaItem, find_items, usable_items
 from backend.dataset.media_facts import FactsOf, MediaFacts, read_facts
 from backend.dataset.origin import Origin
+from backend.dataset.path_length import excess_of
 from backend.dataset.windows import FrameWindow, frame_windows, frames_needed, kept_frames
 from backend.errors import DatasetError, Problem
 
@@ -38,9 +39,10 @@ class ExpectedItem:
     def frame_count(self) -> int | None:
         return self.window.count if self.window else None
 
-    def origin(self, encoder: str | None = None) -> Origin:
-        """What its latents must have been made from; encoder: by which autoencoder, None for any."""
-        return Origin(self.media.path, self.source_fps, encoder)
+    @property
+    def origin(self) -> Origin:
+        """What its latents must have been made from."""
+        return Origin(self.media.path, self.source_fps)
 
 
 def expected_items(
@@ -106,6 +108,12 @@ def _item(
             f"{media.path}: the name of its cache would be too long", hint="rename it", option="dataset_config"
         )
     folder = dataset.cache_folder
+    if excess := excess_of(folder, name):
+        raise DatasetError(
+            f"{media.path}: the path of its cache would be {excess} characters too long",
+            hint="shorten folders, choose another cache_directory, or switch on long paths in Windows",
+            option="dataset_config",
+        )
     source_fps = dataset.source_fps if isinstance(dataset, VideoDataset) else None
     return ExpectedItem(media, size, bucket, window, folder / name, folder / text_cache_name(media.stem), source_fps)
 

@@ -15,6 +15,7 @@ from backend.atomic_file import write_text
 from backend.dataset.cache_header import CacheHeader, read_cache_header
 from backend.dataset.items import read_caption
 from backend.dataset.media_facts import Kind, MediaFacts, read_facts
+from backend.dataset.media_files import missing_plugin
 from backend.errors import DatasetError, Problem, UserError
 
 _VERSION = 1
@@ -147,11 +148,11 @@ class FileIndex:
 
 
 def _dumped_facts(path: Path, kind: Kind) -> dict[str, Any]:
-    """The facts, or what is wrong with the file; a refused permission is not the file's and is raised."""
+    """The facts, or what is wrong with the file; a refused permission and a missing plugin are not, and are raised."""
     try:
         return asdict(read_facts(path, kind))
     except DatasetError as error:
-        if isinstance(error.__cause__, PermissionError):
+        if isinstance(error.__cause__, PermissionError) or missing_plugin(path):
             raise
         return {"problem": asdict(error.problems[0])}
 

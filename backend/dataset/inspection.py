@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from os.path import normcase
 from pathlib import Path
 from typing import Literal
@@ -20,9 +21,10 @@ from backend.dataset.caption_length import CaptionLimits
 from backend.dataset.expected import ExpectedItem, items_of_media
 from backend.dataset.file_index import FileIndex
 from backend.dataset.item_warnings import ItemWarning, item_warnings
-from backend.dataset.items import MediaItem, find_items, usable_items
+from backend.dataset.items import MediaItem, find_items, unused_controls, usable_items
 from backend.dataset.media_facts import Kind, MediaFacts
-from backend.dataset.media_files import IMAGE_EXTENSIONS, OTHER_MEDIA, files_of
+from backend.dataset.media_files import OTHER_MEDIA, files_of, is_folder
+from backend.dataset.origin import ANY_ENCODERS, Encoders
 from backend.dataset.read_ahead import map_ahead
 from backend.dataset.same_content import same_content
 from backend.dataset.training_items import cache_faults, caches_without_media, foreign_caches
@@ -80,8 +82,10 @@ class Inspection:
         return sum(group.batch_count for group in self.groups)
 
 
-Progress = Callable[[int, int], None]
-"""Called with the number of files looked at, and of all; what it raises ends the inspection."""
+Stage = Literal["files", "caches", "copies"]
+Progress = Callable[[Stage, int, int], None]
+"""Called with what is looked at, how many were, and how many there are; what it raises ends the inspection. files: for
+their facts; caches: for what they were made from; copies: files of one size, for the same content."""
 
 
 def inspect_datasets(
@@ -89,22 +93,32 @@ def inspect_datasets(
     *,
     index: FileIndex,
     limits: CaptionLimits | None = None,
-    encoder: str | None = None,
+    encoders: Encoders = ANY_ENCODERS,
     workers: int = 2,
-    progress: Progress = lambda _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> Inspection:
     """Look at every file of the datasets; what the index knows of unchanged files is not read again.
 
-    limits: what the text encoders take, estimated if not given. encoder: the autoencoder whose latents count, as
-    `encoder_name` tells it; None for any. A dataset whose folder or list is missing is a problem, the others go on.
+    limits: what the text encoders take, estimated if not given. encoders: those whose caches count.
+    A dataset whose folder or list is missing is a problem, the others go on.
     The index is saved, also when progress ends the inspection.
     """
     problems: list[Problem] = []
     with _collector(running=False):
         media = [_items(number, dataset, index, problems) for number, dataset in enumerate(file.datasets, start=1)]
         facts = _all_facts([item for own in media for item in own], index, workers=workers, progress=progress)
-        inspection = _inspect(file, media, facts, index=index, limits=limits or CaptionLimits(), encoder=encoder)
-        index.save()
+        try:
+            inspection = _inspect(
+                file,
+                media,
+                facts,
+                index=index,
+                limits=limits or CaptionLimits(),
+                encoders=encoders,
+                progress=progress,
+            )
+        finally:
+            index.save()
         return replace(inspection, problems=(*file.warnings, *problems, *inspection.problems))
 
 
@@ -126,22 +140,25 @@ def _inspect(
     *,
     index: FileIndex,
     limits: CaptionLimits,
-    encoder: str | None,
+    encoders: Encoders,
+    progress: Progress,
 ) -> Inspection:
     """The inspection of these items of each dataset."""
     expected = [_expected(dataset, own, facts) for dataset, own in zip(file.datasets, media, strict=True)]
     wanted = {item.latent_path for own in expected for items in own.values() for item in items}
+    total = sum(len(items) for own in expected for items in own.values())
+    looked_at = count(1)
     reports, trained, problems = [], [], []
     for number, (dataset, own, items) in enumerate(zip(file.datasets, media, expected, strict=True), start=1):
-        faults = cache_faults(_in_order(items), encoder=encoder, header_of=index.header)
-        warnings = _warnings(dataset, own, facts, index, limits)
+        faults = cache_faults(_told(items, progress, looked_at, total), encoders=encoders, header_of=index.header)
+        warnings = _warnings(dataset, own, facts, index, limits, partial(progress, "copies"))
         reports += [
             _report(number, item, items.get(item.path, []), faults, next(warnings), facts[item.path]) for item in own
         ]
         without_media = None if own else caches_without_media(dataset, index.header)
         trained.append(without_media.expected if without_media else _in_order(items))
         problems += without_media.problems if without_media else foreign_caches(dataset, wanted)
-        problems += _of_other_kinds(dataset)
+        problems += [*_of_other_kinds(dataset), *unused_controls(own)]
     return Inspection(tuple(reports), tuple(group_into_buckets(file.datasets, trained)), tuple(problems))
 
 
@@ -156,10 +173,9 @@ def _items(number: int, dataset: Dataset, index: FileIndex, problems: list[Probl
 def _of_other_kinds(dataset: Dataset) -> list[Problem]:
     """A warning if pictures or clips lie in the folder that are never looked at."""
     folder = dataset.media_directory
-    if folder is None or not folder.is_dir():
+    if folder is None or not is_folder(folder):
         return []
-    unread = set(OTHER_MEDIA) - set(IMAGE_EXTENSIONS)
-    counts = Counter(path.suffix.lower() for path in files_of(folder, unread))
+    counts = Counter(path.suffix.lower() for path in files_of(folder, OTHER_MEDIA))
     if not counts:
         return []
     listed = ", ".join(f"{count} {ending}" for ending, count in sorted(counts.items()))
@@ -193,7 +209,7 @@ def _read(
     try:
         for done, (item, each) in enumerate(zip(media, found, strict=True), start=known + 1):
             facts[item.path] = each
-            progress(done, len(facts))
+            progress("files", done, len(facts))
     finally:
         index.save()
 
@@ -224,16 +240,26 @@ def _in_order(expected: Mapping[Path, list[ExpectedItem]]) -> list[ExpectedItem]
     return [item for items in expected.values() for item in items]
 
 
+def _told(
+    expected: Mapping[Path, list[ExpectedItem]], progress: Progress, number: Iterator[int], total: int
+) -> Iterator[ExpectedItem]:
+    """The items in their order, each told when its caches have been looked at."""
+    for item in _in_order(expected):
+        yield item
+        progress("caches", next(number), total)
+
+
 def _warnings(
     dataset: Dataset,
     media: Sequence[MediaItem],
     facts: Facts,
     index: FileIndex,
     limits: CaptionLimits,
+    progress: Callable[[int, int], None],
 ) -> Iterator[tuple[ItemWarning, ...]]:
     """What is doubtful about each item."""
     stems = Counter(normcase(item.stem) for item in media)
-    same = same_content([item.path for item in media], index)
+    same = same_content([item.path for item in media], index, progress=progress)
     for item in media:
         shares_stem = stems[normcase(item.stem)] > 1
         yield item_warnings(

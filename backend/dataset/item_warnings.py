@@ -16,6 +16,7 @@ from backend.dataset.caption_length import CLIP_CAPTION_TOKENS, LLM_CAPTION_TOKE
 from backend.dataset.expected import used_frames
 from backend.dataset.items import MediaItem
 from backend.dataset.media_facts import MediaFacts
+from backend.dataset.path_length import excess_of
 from backend.dataset.windows import FrameWindow
 from backend.errors import DatasetError
 
@@ -31,6 +32,8 @@ SENTENCES = {
     "caption_cut_by_clip": "the caption has {tokens} tokens, CLIP takes {limit}; only the language model sees the rest",
     "too_small": "{width}x{height} pixels, but a side of {least} is the least, so it is not trained on",
     "name_too_long": "the name is too long for that of its cache, so it is not trained on",
+    "path_too_long": "its path, or that of its cache, is {excess} characters too long, so it is not trained on; "
+    "shorten folders, choose another cache_directory, or switch on long paths in Windows",
     "enlarged": "{width}x{height} pixels are enlarged to fill {bucket_width}x{bucket_height}",
     "extreme_ratio": "{width}x{height} is very {shape}; {cropped} % of it is cut off",
     "fewer_frames": "{frames} frames, but target_frames asks for {asked}",
@@ -79,13 +82,21 @@ def item_warnings(
     else:
         reason = facts.problems[0].message.removeprefix(f"{item.path}: ")
         warnings.insert(0, ItemWarning("unreadable", {"reason": reason}))
-    if is_too_long(latent_cache_name(item.stem, (0, 0), FrameWindow(0, 0) if item.kind == "video" else None)):
+    cache_name = latent_cache_name(item.stem, (0, 0), FrameWindow(0, 0) if item.kind == "video" else None)
+    if is_too_long(cache_name):
         warnings.append(ItemWarning("name_too_long"))
+    if excess := excess_of(dataset.cache_folder, cache_name) or _excess_of_unreadable(item, facts):
+        warnings.append(ItemWarning("path_too_long", {"excess": excess}))
     if shares_stem:
         warnings.append(ItemWarning("same_stem"))
     if same_as is not None:
         warnings.append(ItemWarning("duplicate", {"other": same_as.name}))
     return tuple(warnings)
+
+
+def _excess_of_unreadable(item: MediaItem, facts: MediaFacts | DatasetError) -> int:
+    """By how much the path of a file is too long that for that reason cannot be read."""
+    return 0 if isinstance(facts, MediaFacts) else excess_of(item.path.parent, item.path.name)
 
 
 def _caption_warnings(item: MediaItem, limits: CaptionLimits) -> Iterator[ItemWarning]:

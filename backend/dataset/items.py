@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from backend.config.dataset_models import ImageDataset, VideoDataset
-from backend.dataset.media_files import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, files_of
+from backend.dataset.media_files import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, files_of, is_folder, missing_plugin
 from backend.errors import DatasetError, Problem
 
 
@@ -20,7 +21,7 @@ class MediaItem:
 
     stem: the file name without its last ending; the name of the caches. caption: None if there is none, or none that
     can be read; caption_fault then says why. caption_path: where the caption is or would be written; if it stands in a
-    JSONL file, that file, and list_line the number of its line, from 1.
+    JSONL file, that file, and list_line the number of its line, from 1. has_control: its line names control pictures.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class MediaItem:
     caption_path: Path
     caption_fault: str = ""
     list_line: int | None = None
+    has_control: bool = False
 
 
 def caption_in_list(text: str, line: int) -> str | None:
@@ -66,7 +68,8 @@ CaptionOf = Callable[[Path], tuple[str | None, str]]
 def find_items(dataset: ImageDataset | VideoDataset, *, caption_of: CaptionOf = read_caption) -> list[MediaItem]:
     """Every picture or clip of the dataset, captioned or not: a folder's by name, a JSONL file's in its order.
 
-    Raises DatasetError if the folder or list is missing, and for all lines of a list that cannot be read.
+    What a list names need not be there. Raises DatasetError if the folder or list is missing, and for all lines of a
+    list that cannot be read.
     """
     if not dataset.jsonl_file:
         return _folder_items(dataset, caption_of)
@@ -80,19 +83,20 @@ def find_items(dataset: ImageDataset | VideoDataset, *, caption_of: CaptionOf = 
 def has_media(dataset: ImageDataset | VideoDataset) -> bool:
     """Whether any of its pictures or clips is there; a dataset without them may have been cached elsewhere."""
     if dataset.jsonl_file is not None:
-        return bool(_listed_items(dataset, []))
+        return any(os.path.exists(item.path) for item in _listed_items(dataset, []))  # noqa: PTH110 - any name is asked for
     folder = dataset.media_directory
-    return folder.is_dir() and bool(files_of(folder, _extensions(dataset)))
+    return is_folder(folder) and bool(files_of(folder, _extensions(dataset)))
 
 
 def usable_items(items: Iterable[MediaItem]) -> tuple[list[MediaItem], list[Problem]]:
     """The items that can be trained on, by stem, and a warning for each that is left out.
 
     Left out are those without a readable caption, and those with the stem of another, as they would share its caches.
+    Of these the first by name stays that Pillow can read.
     """
     first: dict[str, MediaItem] = {}
     problems = []
-    for item in sorted(items, key=lambda item: (item.stem, str(item.path))):
+    for item in sorted(items, key=lambda item: (item.stem, missing_plugin(item.path), str(item.path))):
         name = os.path.normcase(item.stem)
         if item.caption_fault:
             problems.append(_left_out(item, item.caption_fault, f"mend {item.caption_path}"))
@@ -103,6 +107,19 @@ def usable_items(items: Iterable[MediaItem]) -> tuple[list[MediaItem], list[Prob
         else:
             first[name] = item
     return list(first.values()), problems
+
+
+def unused_controls(items: Iterable[MediaItem]) -> list[Problem]:
+    """A warning for each JSONL file whose lines name control pictures, as HunyuanVideo does not train on them."""
+    counts = Counter(item.caption_path for item in items if item.has_control)
+    return [
+        Problem(
+            f"{path}: control_path on {count} lines is kept, but HunyuanVideo does not train on it",
+            option="dataset_config",
+            severity="warning",
+        )
+        for path, count in counts.items()
+    ]
 
 
 def _left_out(item: MediaItem, reason: str, hint: str) -> Problem:
@@ -145,9 +162,8 @@ def _listed_item(line: str, kind: Literal["image", "video"], *, place: tuple[Pat
     if not isinstance(entry, dict) or not isinstance(entry.get(key), str) or not isinstance(entry.get("caption"), str):
         raise ValueError(f'{{"{key}": "…", "caption": "…"}} is wanted')
     path = Path(entry[key])
-    if not path.exists():
-        raise ValueError(f"{path} does not exist")
-    return MediaItem(path, kind, path.stem, entry["caption"].strip(), place[0], list_line=place[1])
+    has_control = any(key.startswith("control_path") for key in entry)  # several are control_path_0, control_path_1
+    return MediaItem(path, kind, path.stem, entry["caption"].strip(), place[0], "", place[1], has_control)
 
 
 def _problem(message: str, hint: str) -> Problem:

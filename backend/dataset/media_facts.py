@@ -13,9 +13,11 @@ from backend.config.dataset_models import Size
 from backend.dataset.media_files import (
     EXIF_ORIENTATION,
     IMAGE_EXTENSIONS,
+    PICTURE_FAULTS,
     SIDEWAYS_ORIENTATIONS,
     count_frames,
     files_of,
+    is_folder,
     quarter_turns,
     unreadable,
 )
@@ -60,7 +62,7 @@ def read_facts(path: Path, kind: Kind, *, limit: int | None = None) -> MediaFact
     """
     if kind == "image":
         return _picture_facts(path)
-    return _folder_facts(path, limit) if path.is_dir() else _clip_facts(path, limit)
+    return _folder_facts(path, limit) if is_folder(path) else _clip_facts(path, limit)
 
 
 def _picture_facts(path: Path) -> MediaFacts:
@@ -74,7 +76,7 @@ def _picture_facts(path: Path) -> MediaFacts:
                 is_turned=orientation in range(2, 9),
                 is_animated=getattr(image, "is_animated", False),
             )
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except PICTURE_FAULTS as error:
         raise unreadable(path, "picture", error) from error
 
 

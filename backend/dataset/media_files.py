@@ -10,18 +10,25 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import av
+from PIL import Image
 
 from backend.errors import DatasetError
 
-HAS_JXL = find_spec("pillow_jxl") is not None
-if HAS_JXL:
-    import_module("pillow_jxl")  # Pillow reads JPEG XL from then on
+_PLUGINS = {".jxl": ("pillow_jxl", "pillow-jxl-plugin"), ".avif": ("pillow_avif", "pillow-avif-plugin")}
+"""By the ending of pictures: the module that lets Pillow read them where it cannot by itself, and its package."""
 
-IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", *((".jxl",) if HAS_JXL else ()))
+for _module, _ in _PLUGINS.values():
+    if find_spec(_module) is not None:
+        import_module(_module)
+
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", *_PLUGINS)
 VIDEO_EXTENSIONS = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".flv", ".wmv", ".m4v", ".mpg", ".mpeg")
 
-OTHER_MEDIA = (".gif", ".tif", ".tiff", ".heic", ".heif", ".jxl", ".jp2", ".svg", ".psd", ".dng", ".ts", ".3gp")
-"""Endings of pictures and clips that are not trained on, neither here nor in musubi-tuner; .jxl is with its plugin."""
+OTHER_MEDIA = (".gif", ".tif", ".tiff", ".heic", ".heif", ".jp2", ".svg", ".psd", ".dng", ".ts", ".3gp")
+"""Endings of pictures and clips that are not trained on, neither here nor in musubi-tuner."""
+
+PICTURE_FAULTS = (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError)
+"""What Pillow and its plugins raise for a file that is no picture, or a damaged one."""
 
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS_ORIENTATIONS = (5, 6, 7, 8)
@@ -32,7 +39,7 @@ def files_of(folder: Path, extensions: Collection[str]) -> list[Path]:
 
     Raises DatasetError if there is no such folder.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DatasetError(f"{folder}: no such folder", option="dataset_config")
     try:
         with os.scandir(folder) as entries:
@@ -52,10 +59,15 @@ def count_frames(path: Path, *, limit: int | None = None) -> int:
 
     Raises DatasetError if it is no clip.
     """
-    if path.is_dir():
+    if is_folder(path):
         return len(files_of(path, IMAGE_EXTENSIONS)[:limit])
     stat = path.stat()
     return _count_packets(path, stat.st_mtime_ns, stat.st_size, limit)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a path that the system does not take is none, and no error."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -75,8 +87,19 @@ def quarter_turns(frame: av.VideoFrame) -> int:
     return round(frame.rotation / 90) % 4
 
 
+def missing_plugin(path: Path) -> str:
+    """The package that Pillow lacks to read pictures with this ending; "" if it reads them, or no plugin would help."""
+    ending = _ending(path.name)
+    if ending not in _PLUGINS or ending in Image.registered_extensions():
+        return ""
+    return _PLUGINS[ending][1]
+
+
 def unreadable(path: Path, what: str, error: BaseException) -> DatasetError:
     """The error of a file that cannot be read as a picture or a clip."""
+    if package := missing_plugin(path):
+        message = f"{path}: Pillow needs {package} to read {_ending(path.name)} files"
+        return DatasetError(message, hint=f"pip install {package}", option="dataset_config")
     reason = getattr(error, "strerror", None) or str(error) or "nothing to see in it"
     return DatasetError(
         f"{path}: not a readable {what}: {reason}", hint="replace or remove it", option="dataset_config"

@@ -1,9 +1,10 @@
-"""Origin: what latents were made from, kept in their cache, so that no stale one is used in silence."""
+"""Origin: what caches were made from and by, kept in them, so that no stale one is used in silence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from backend.dataset.content import sample_digest
@@ -12,27 +13,42 @@ _BYTES, _TIME, _DIGEST, _FPS, ENCODER = "source_bytes", "source_mtime_ns", "sour
 
 
 @dataclass(frozen=True)
-class Origin:
-    """The picture or clip, and how it is read and encoded; a cache's name tells the window, its shape the size.
+class Encoders:
+    """Those that caches must have been made by, each as `encoder_name` tells it; None if any will do."""
 
-    source_fps: that of the dataset, None if frames are used as they are. encoder: what tells autoencoders apart, as
-    `encoder_name` gives it; None if it is not known, then any will do.
+    vae: str | None = None
+    llm: str | None = None
+    clip: str | None = None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The text encoders that are known, by the part of a text cache that each makes."""
+        parts = {"llm": self.llm, "clipL": self.clip}
+        return {part: name for part, name in parts.items() if name is not None}
+
+
+ANY_ENCODERS = Encoders()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The picture or clip, and how it is read; a cache's name tells the window, its shape the size.
+
+    source_fps: that of the dataset, None if frames are used as they are.
     """
 
     path: Path
     source_fps: float | None = None
-    encoder: str | None = None
 
     def as_metadata(self) -> dict[str, str]:
         """What a cache keeps of it: the file's size, time and digest of now. Raises OSError if it is gone."""
         status = self.path.stat()
-        found = {
+        return {
             _BYTES: str(status.st_size),
             _TIME: str(status.st_mtime_ns),
             _DIGEST: sample_digest(self.path),
             _FPS: _fps_text(self.source_fps),
         }
-        return found if self.encoder is None else {**found, ENCODER: self.encoder}
 
     def fault(self, metadata: Mapping[str, str]) -> str | None:
         """What has changed since a cache with this metadata was written; None if nothing, or if it does not tell.
@@ -43,8 +59,6 @@ class Origin:
             return f"{self.path.name} was replaced since it was cached"
         if metadata.get(_FPS, _fps_text(self.source_fps)) != _fps_text(self.source_fps):
             return f"cached with source_fps {metadata[_FPS]}, the dataset has {_fps_text(self.source_fps)}"
-        if self.encoder is not None and metadata.get(ENCODER, self.encoder) != self.encoder:
-            return f"cached with another autoencoder or other tiling ({metadata[ENCODER]}, now {self.encoder})"
         return None
 
     def _is_replaced(self, metadata: Mapping[str, str]) -> bool:
@@ -57,13 +71,29 @@ class Origin:
             return False
 
 
+def encoder_fault(metadata: Mapping[str, str], encoder: str | None) -> str | None:
+    """What tells that latents with this metadata were made by another autoencoder; None if nothing does."""
+    if encoder is None or metadata.get(ENCODER, encoder) == encoder:
+        return None
+    return f"cached with another autoencoder or other tiling ({metadata[ENCODER]}, now {encoder})"
+
+
 def encoder_name(weights: Path, *settings: str) -> str:
     """A short text that tells encoders apart by their weights and by settings that change what they give.
 
     weights: a file, or a folder with .safetensors files. Renaming and moving change nothing. Raises OSError.
     """
     files = sorted(weights.glob("*.safetensors")) if weights.is_dir() else [weights]
-    return " ".join(["+".join(sample_digest(file)[:16] for file in files), *settings])
+    statuses = [file.stat() for file in files]
+    digests = [
+        _digest(file, status.st_mtime_ns, status.st_size)[:16] for file, status in zip(files, statuses, strict=True)
+    ]
+    return " ".join(["+".join(digests), *settings])
+
+
+@lru_cache(maxsize=100)  # asked for again with every change of the form
+def _digest(file: Path, _changed_ns: int, _size: int) -> str:
+    return sample_digest(file)
 
 
 def _fps_text(source_fps: float | None) -> str:

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from backend.config.dataset_models import Size
 from backend.dataset.buckets import resize_plan
 from backend.dataset.clip_decoding import SHORT_WAY, decoded_frames
-from backend.dataset.media_files import IMAGE_EXTENSIONS, files_of, unreadable
+from backend.dataset.media_files import IMAGE_EXTENSIONS, PICTURE_FAULTS, files_of, unreadable
 from backend.dataset.windows import FrameWindow, kept_indices
 from backend.errors import DatasetError
 
@@ -29,7 +29,7 @@ def read_image(path: Path) -> np.ndarray:
             if upright.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255, not scale them
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             return np.ascontiguousarray(np.asarray(as_rgb(upright))[:, :, :3])
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except PICTURE_FAULTS as error:
         raise unreadable(path, "picture", error) from error
 
 

@@ -82,7 +82,7 @@ def _propose(
     values: dict[str, Any] = {f"{kind}_directory": folder.as_posix()}
     if shares_folder:  # each dataset needs a cache folder of its own
         values["cache_directory"] = (folder / f"cache_{kind}s").as_posix()
-    ending = next((end for end in _CAPTION_ENDINGS if any(_caption(path, end).is_file() for path in looked_at)), ".txt")
+    ending = next((end for end in _CAPTION_ENDINGS if any(_has_caption(path, end) for path in looked_at)), ".txt")
     values |= {"caption_extension": ending, "enable_bucket": True}
     if facts:
         values["resolution"] = list(_resolution([each.size for each in facts]))
@@ -90,8 +90,8 @@ def _propose(
     return ProposedDataset(kind, values, counted=len(files), unreadable=len(looked_at) - len(facts))
 
 
-def _caption(path: Path, ending: str) -> Path:
-    return path.with_name(path.stem + ending)
+def _has_caption(path: Path, ending: str) -> bool:
+    return os.path.isfile(path.with_name(path.stem + ending))  # noqa: PTH113 - the name may be longer than any can be
 
 
 def _readable(files: Iterable[Path], kind: Kind, facts_of: FactsOf) -> Iterable[MediaFacts]:

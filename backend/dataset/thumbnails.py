@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from backend.atomic_file import replaced
 from backend.dataset.media_facts import Kind
-from backend.dataset.media_files import IMAGE_EXTENSIONS, files_of, unreadable
+from backend.dataset.media_files import IMAGE_EXTENSIONS, PICTURE_FAULTS, files_of, unreadable
 from backend.dataset.pixels import as_rgb, read_frames, read_image
 from backend.dataset.read_ahead import map_ahead
 from backend.errors import DatasetError, UserError
@@ -115,5 +115,5 @@ def _small_picture(path: Path, size: tuple[int, int]) -> Image.Image:
                 small = as_rgb(ImageOps.exif_transpose(image)).convert("RGB")
             small.thumbnail(size)
             return small
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except PICTURE_FAULTS as error:
         raise unreadable(path, "picture", error) from error

@@ -18,9 +18,13 @@ from backend.dataset.cached import (
     text_problem,
 )
 from backend.dataset.expected import ExpectedItem, expected_items
-from backend.dataset.items import has_media
+from backend.dataset.items import has_media, unused_controls
 from backend.dataset.media_facts import FactsOf, read_facts
+from backend.dataset.origin import ANY_ENCODERS, Encoders
 from backend.errors import Problem
+
+MOST_NAMED = 20
+"""So many caches of a dataset that cannot be used are named each, the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,17 @@ class TrainingItems:
 
 
 def find_training_items(
-    datasets: Sequence[Dataset], *, facts_of: FactsOf = read_facts, header_of: HeaderOf = read_cache_header
+    datasets: Sequence[Dataset],
+    *,
+    encoders: Encoders = ANY_ENCODERS,
+    facts_of: FactsOf = read_facts,
+    header_of: HeaderOf = read_cache_header,
 ) -> list[TrainingItems]:
     """The items of each dataset.
 
-    The media decide: a cache that belongs to none of them, or was made from another caption or file, is named and left
-    out. A dataset whose media are gone, all of them, is what is cached of it. Raises DatasetError as find_items does.
+    The media decide: a cache that belongs to none of them, or was made from another caption or file, or by another
+    encoder, is named and left out. A dataset whose media are gone, all of them, is what is cached of it, by whatever
+    encoder. Raises DatasetError as find_items does.
     """
     # While something is cached a missing folder is no mistake; else expected_items tells what is wrong with it.
     found = ((index, caches_without_media(dataset, header_of)) for index, dataset in enumerate(datasets))
@@ -66,19 +75,17 @@ def find_training_items(
     }
     wanted = {item.latent_path for items, _ in expected.values() for item in items}
     return [
-        cached[index] if index in cached else _of_media(dataset, *expected[index], wanted=wanted, header_of=header_of)
+        cached[index]
+        if index in cached
+        else _of_media(dataset, *expected[index], wanted=wanted, encoders=encoders, header_of=header_of)
         for index, dataset in enumerate(datasets)
     ]
 
 
 def cache_faults(
-    expected: Iterable[ExpectedItem], *, encoder: str | None = None, header_of: HeaderOf = read_cache_header
+    expected: Iterable[ExpectedItem], *, encoders: Encoders = ANY_ENCODERS, header_of: HeaderOf = read_cache_header
 ) -> dict[Path, Problem | None]:
-    """What is wrong with the items that cannot be trained on, by latent cache; None where a cache is not there yet.
-
-    encoder: the autoencoder that must have made the latents, as `encoder_name` tells it; None for any.
-    """
-
+    """What is wrong with the items that cannot be trained on, by latent cache; None where a cache is not there yet."""
     text_header_of = cache(header_of)  # shared by a clip's windows
     faults: dict[Path, Problem | None] = {}
     for item in expected:
@@ -90,10 +97,12 @@ def cache_faults(
             item.latent_path,
             bucket=item.bucket,
             frame_count=item.frame_count,
-            origin=item.origin(encoder),
+            origin=item.origin,
+            encoder=encoders.vae,
             header=latents,
         )
-        if fault := fault or text_problem(item.text_path, caption=item.media.caption, header=text):
+        fault = fault or text_problem(item.text_path, caption=item.media.caption, encoders=encoders.texts, header=text)
+        if fault:
             faults[item.latent_path] = fault
     return faults
 
@@ -112,18 +121,28 @@ def _of_media(
     left_out: Iterable[Problem],
     *,
     wanted: Collection[Path],
+    encoders: Encoders,
     header_of: HeaderOf,
 ) -> TrainingItems:
     """The caches of what the media give. wanted: latent caches of all datasets, as they may share a folder."""
-    faults = cache_faults(expected, header_of=header_of)
+    faults = cache_faults(expected, encoders=encoders, header_of=header_of)
     ready = [
         CachedItem(item.stem, item.latent_path, item.text_path, item.bucket, item.frame_count)
         for item in expected
         if item.latent_path not in faults
     ]
-    unusable = dict.fromkeys(fault for fault in faults.values() if fault is not None)
-    problems = (*left_out, *unusable, *foreign_caches(dataset, wanted))
+    unusable = _named(dict.fromkeys(fault for fault in faults.values() if fault is not None).keys(), dataset)
+    controls = unused_controls(dict.fromkeys(item.media for item in expected))
+    problems = (*left_out, *unusable, *controls, *foreign_caches(dataset, wanted))
     return TrainingItems(tuple(ready), tuple(expected), problems)
+
+
+def _named(faults: Collection[Problem], dataset: Dataset) -> list[Problem]:
+    """The first MOST_NAMED faults, and how many others there are: with another encoder it is every cache."""
+    first, others = list(faults)[:MOST_NAMED], len(faults) - MOST_NAMED
+    if others <= 0:
+        return first
+    return [*first, _warning(f"{dataset.cache_folder}: {others} other caches cannot be used", CACHE_AGAIN)]
 
 
 def foreign_caches(dataset: Dataset, wanted: Collection[Path]) -> list[Problem]:

@@ -18,6 +18,7 @@ from backend.dataset.count import BucketCount, DatasetCount, count_dataset
 from backend.errors import DatasetError, InputError, ModelFileError, OptionError, Problem
 from backend.plan.block_swap import swapped_blocks
 from backend.plan.encoder_files import encoder_problems
+from backend.plan.encoder_names import find_encoders
 from backend.plan.learning_rates import ScheduleSettings, list_rates, schedule_problems
 from backend.plan.memory import MemoryForecast, forecast_memory, optimizer_bytes
 from backend.plan.modules import (
@@ -123,7 +124,7 @@ def make_plan(configuration: Configuration) -> Plan:
     misfits = "error" if not problems else "warning" if problems == [PYTORCH_FILE] else None
     network = plan_network(configuration.network, block_linears(shape), misfits=misfits)
     problems += network.problems
-    count = _count_dataset(configuration.dataset.dataset_config, problems)
+    count = _count_dataset(configuration, problems)
     must_cache = count is not None and count.missing > 0
     problems += encoder_problems(configuration.model, severity="error" if must_cache else "warning")
     steps = _steps(configuration, count)
@@ -184,13 +185,14 @@ def transformer_shape(model: ModelOptions, problems: list[Problem]) -> Transform
     return TransformerShape.full_size()
 
 
-def _count_dataset(dataset_config: str | None, problems: list[Problem]) -> DatasetCount | None:
+def _count_dataset(configuration: Configuration, problems: list[Problem]) -> DatasetCount | None:
     """The dataset's count, with what is wrong about it among the problems."""
+    dataset_config = configuration.dataset.dataset_config
     if dataset_config is None:
         problems.append(Problem("no dataset is chosen", hint="name its file", option="dataset_config"))
         return None
     try:
-        count, doubts = count_dataset(Path(dataset_config))
+        count, doubts = count_dataset(Path(dataset_config), encoders=find_encoders(configuration.model))
     except DatasetError as error:
         problems += [replace(problem, option="dataset_config") for problem in error.problems]
         return None

@@ -47,7 +47,7 @@ export function showDataset(container, feed) {
     try {
       let told = await get("dataset/inspection", again ? { path, again: "1" } : { path });
       while (told.state === "running" && !view.isEnded && path === view.path) {
-        setText(counts, fill(texts.dataset.looking, { done: formatCount(told.done), total: formatCount(told.total) }));
+        setText(counts, fill(texts.dataset.looking[told.stage], { done: formatCount(told.done), total: formatCount(told.total) }));
         await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
         told = await get("dataset/inspection", { path });
       }

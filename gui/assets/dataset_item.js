@@ -49,9 +49,9 @@ export function itemDetails({ pathOf, onChange, tell }) {
   }
 
   function captionField(item) {
-    const field = element("textarea", { id: "dataset-caption", rows: 4, readonly: item.caption_is_listed, onchange: save, onkeydown: (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && field.blur() });
+    const field = element("textarea", { id: "dataset-caption", rows: 4, onchange: save, onkeydown: (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && field.blur() });
     field.value = item.caption ?? "";
-    const told = element("small", { role: "status" }, item.caption_is_listed ? texts.dataset.caption_listed : said || texts.dataset.caption_help);
+    const told = element("small", { role: "status" }, said || texts.dataset.caption_help);
     said = "";
     async function save() {
       try {

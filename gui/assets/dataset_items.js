@@ -91,10 +91,10 @@ export function itemGallery({ pathOf, onChange, tell }) {
   }
 
   function cellOf(item, key) {
-    const picture = element("img", { src: `dataset/thumbnail?${new URLSearchParams({ path: pathOf(), item: item.item, name: item.name })}`, alt: "", loading: "lazy" });
+    const picture = element("img", { src: `dataset/thumbnail?${new URLSearchParams({ path: pathOf(), item: item.item, name: item.name })}`, alt: "", loading: "lazy", decoding: "async" });
     picture.addEventListener("error", () => picture.replaceWith(element("span", { class: "loom-items-unreadable" }, texts.dataset.unreadable)));
     const marks = element("span", { class: "loom-items-marks" }, item.doubts ? element("span", { class: "loom-items-doubt", title: fill(texts.dataset.doubts, { count: item.doubts }) }, `▲ ${item.doubts}`) : "", element("span", { class: "loom-items-cache", "data-cache": item.cache }, texts.dataset.caches[item.cache]));
-    const facts = state.shape === "table" ? [element("span", { class: "loom-items-facts" }, factsOf(item)), element("span", { class: "loom-items-caption" }, item.caption ?? texts.dataset.no_caption)] : [];
+    const facts = state.shape === "table" ? [element("span", { class: "loom-items-facts" }, factsOf(item), " ", useOf(item)), element("span", { class: "loom-items-caption" }, item.caption ?? texts.dataset.no_caption)] : [];
     const button = element("button", { type: "button", onclick: () => details.show(item.item) }, picture, element("span", { class: "loom-items-name" }, item.name), ...facts, marks);
     return element("li", { "data-key": key, class: `loom-items-${state.shape}` }, button);
   }
@@ -120,6 +120,14 @@ export function factsOf({ size, frames, fps, seconds }) {
   if (fps) facts.push(`${Number(fps.toFixed(2))} fps`);
   if (seconds) facts.push(`${Number(seconds.toFixed(1))} s`);
   return facts.join(" · ");
+}
+
+/** The bucket that an item is trained at, and into how many windows a clip is cut. */
+function useOf({ kind, bucket, wanted }) {
+  if (!bucket) return "";
+  const [width, height] = bucket;
+  const size = fill(texts.dataset.trained_at, { width, height });
+  return kind === "image" ? size : `${size} · ${fill(texts.dataset.window_count, { count: formatCount(wanted) })}`;
 }
 
 function pausing(action) {

@@ -121,7 +121,7 @@ def test_another_text_encoder_makes_its_part_stale_alone(config, llm, clip):
     assert to_encode(captions, "clipL", encoder="clip 1") == to_encode(captions, "llm", encoder="llama 1") == []
     pending, stale = without_cached(captions, "llm", encoder="llama 2")
     assert pending == captions
-    assert stale[0].message.endswith("llm was made by another text encoder")
+    assert stale[0].message.endswith("llm was made by another text encoder (llama 1, now llama 2)")
     cache_llm_outputs(captions, llm, encoder="llama 2")
     assert to_encode(captions, "llm", encoder="llama 2") == to_encode(captions, "clipL", encoder="clip 1") == []
 

@@ -11,8 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.config.dataset import parse_datasets, read_dataset_file, write_dataset_file
-from backend.config.dataset_models import DatasetFile, ImageDataset, VideoDataset, whole_latent_frames
+from backend.config.dataset_models import (
+    OTHER_MODELS_KEYS,
+    DatasetFile,
+    ImageDataset,
+    VideoDataset,
+    whole_latent_frames,
+)
 from backend.errors import DatasetError
+
+CONTROL = "control_directory"
 
 
 def mistakes(values: dict) -> list[str]:
@@ -161,14 +169,53 @@ def test_two_datasets_cannot_share_a_cache_folder(tmp_path: Path) -> None:
     assert "is that of dataset 1 too (give each dataset a cache_directory of its own)" in told[0]
 
 
-def test_keys_of_other_models_are_ignored_with_a_warning() -> None:
-    file = parse_datasets({"datasets": [{"image_directory": "a", "control_directory": "b", "fp_1f_no_post": True}]})
+def test_keys_of_other_models_change_nothing_are_told_and_are_written_back(tmp_path: Path) -> None:
+    others = {"multiple_target": True, "control_resolution": [512, 256], "fp_1f_clean_indices": [0, 9]}
+    file = parse_datasets({"datasets": [{"image_directory": "a", **others}]})
 
     assert [problem.message for problem in file.warnings] == [
-        "dataset 1: control_directory is for other models than HunyuanVideo and is ignored",
-        "dataset 1: fp_1f_no_post is for other models than HunyuanVideo and is ignored",
+        f"dataset 1: {key} is for other models than HunyuanVideo: it is kept, and changes nothing" for key in others
     ]
     assert {problem.severity for problem in file.warnings} == {"warning"}
+    write_dataset_file(tmp_path / "dataset.toml", file)
+    (written,) = toml.load(tmp_path / "dataset.toml")["datasets"]
+    assert {key: written[key] for key in others} == others
+    assert read_dataset_file(tmp_path / "dataset.toml").datasets == file.datasets
+
+
+@pytest.mark.parametrize("key", OTHER_MODELS_KEYS)
+def test_each_key_that_musubi_tuner_takes_for_other_models_is_kept_by_a_run(tmp_path: Path, key: str) -> None:
+    file = parse_datasets({"general": {"batch_size": 2}, "datasets": [{"image_directory": "a", key: 3}]}).absolute()
+    write_dataset_file(tmp_path / "dataset.toml", file)
+
+    assert toml.load(tmp_path / "dataset.toml")["datasets"][0][key] == 3
+
+
+def test_a_control_folder_is_kept_told_once_to_be_unused_and_told_where_it_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    file = parse_datasets(
+        {
+            "datasets": [
+                {"image_directory": "a", "control_directory": str(tmp_path / "there")},
+                {"video_directory": "b", "control_directory": str(tmp_path / "gone")},
+            ]
+        }
+    )
+    write_dataset_file(tmp_path / "dataset.toml", file)
+
+    assert [(problem.dataset, problem.key, problem.message) for problem in file.warnings] == [
+        (1, "control_directory", f"dataset 1: {CONTROL} is kept, but HunyuanVideo does not train on what lies there"),
+        (2, "control_directory", f"dataset 2: {CONTROL} {tmp_path / 'gone'} does not exist"),
+    ]
+    assert [each.control_directory.name for each in read_dataset_file(tmp_path / "dataset.toml").datasets] == [
+        "there",
+        "gone",
+    ]
+
+
+def test_an_unknown_key_is_refused_in_code_too() -> None:
+    with pytest.raises(ValueError, match="unknown keys: image_directry"):
+        ImageDataset(image_directry="a")
 
 
 def test_lengths_between_latent_frames_are_cut_with_a_warning() -> None:

@@ -172,3 +172,25 @@ def test_the_fields_of_a_form_come_from_the_declarations() -> None:
     assert video["frame_extraction"].schema["enum"] == ["head", "chunk", "slide", "uniform", "full"]
     assert (video["max_frames"].default, video["max_frames"].schema["minimum"]) == (129, 1)
     assert video["target_frames"].help.startswith("Lengths of the windows")
+
+
+def test_keys_that_are_of_no_use_here_stay_when_others_are_edited(tmp_path: Path) -> None:
+    control = tmp_path / "control"
+    control.mkdir()
+    text = (
+        f"[[datasets]]\nimage_directory = 'a'\ncontrol_directory = '{control}' # mine\nmultiple_target = true\n"
+        "fp_1f_clean_indices = [0, 9]\nflux_kontext_no_resize_control = true\n"
+    )
+    document = DatasetDocument(text)
+    document.set(1, "num_repeats", 2)
+    document.save(tmp_path / "dataset.toml")
+
+    assert document.text.startswith(text)
+    assert {problem.key for problem in document.problems()} == {
+        "control_directory",
+        "multiple_target",
+        "fp_1f_clean_indices",
+        "flux_kontext_no_resize_control",
+    }
+    document.set(1, "control_directory", None)
+    assert "control_directory" not in document.text

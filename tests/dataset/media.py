@@ -23,12 +23,19 @@ def write_picture(path: Path, size: tuple[int, int], *, caption: str | None = "a
 
 
 def write_clip(
-    path: Path, size: tuple[int, int] = (64, 48), *, frames: int = 30, caption: str | None = "a clip", rotation: int = 0
+    path: Path,
+    size: tuple[int, int] = (64, 48),
+    *,
+    frames: int = 30,
+    caption: str | None = "a clip",
+    rotation: int = 0,
+    codec: str = "libx264",
 ) -> Path:
     """A clip; frame i has the grey value 4 i mod 256, but for a white left upper corner; size is (width, height)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=24, options={"crf": "1"})
+        options = {"crf": "1"} if codec == "libx264" else {"auto-alt-ref": "1"} if "vpx" in codec else {}
+        stream = container.add_stream(codec, rate=24, options=options)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         if rotation:
             stream.set_display_rotation(rotation)
@@ -48,12 +55,14 @@ def write_caches(item: ExpectedItem) -> None:
     write_text(item.text_path, caption=item.media.caption)
 
 
-def write_latents(path: Path, size: tuple[int, int], frames: int = 1) -> None:
-    """A latent cache of so many pixels and frames."""
+def write_latents(
+    path: Path, size: tuple[int, int], frames: int = 1, *, metadata: dict[str, str] | None = None
+) -> None:
+    """A latent cache of so many pixels and frames; without metadata it does not tell what it was made from."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = ((frames - 1) // 4 + 1, size[1] // 8, size[0] // 8)
     key = f"latents_{shape[0]}x{shape[1]}x{shape[2]}_float16"
-    save_file({key: np.zeros((16, *shape), np.float16)}, path)
+    save_file({key: np.zeros((16, *shape), np.float16)}, path, metadata)
 
 
 def write_text(
@@ -61,8 +70,9 @@ def write_text(
     *,
     names: tuple[str, ...] = ("llm_float16", "llm_mask", "clipL_float16", "clipL_mask"),
     caption: str | None = None,
+    metadata: dict[str, str] | None = None,
 ) -> None:
-    """A text cache with tensors of these names; without a caption it does not tell what it was made from."""
+    """A text cache with tensors of these names; without a caption and metadata it does not tell its origin."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = None if caption is None else {"caption1": caption}
-    save_file({name: np.zeros(4, np.float16) for name in names}, path, metadata)
+    told = {**(metadata or {}), **({} if caption is None else {"caption1": caption})}
+    save_file({name: np.zeros(4, np.float16) for name in names}, path, told or None)

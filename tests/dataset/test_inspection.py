@@ -15,8 +15,9 @@ from backend.dataset.expected import expected_items
 from backend.dataset.file_index import FileIndex
 from backend.dataset.inspection import Inspection, ItemReport, inspect_datasets
 from backend.dataset.item_warnings import SENTENCES
+from backend.dataset.origin import Encoders
 from backend.dataset.windows import FrameWindow
-from tests.dataset.media import write_caches, write_clip, write_picture
+from tests.dataset.media import write_caches, write_clip, write_latents, write_picture, write_text
 
 
 def inspect(tmp_path: Path, **values: object) -> Inspection:
@@ -163,18 +164,86 @@ def test_progress_counts_all_files_and_can_end_the_inspection(tmp_path: Path) ->
         write_picture(tmp_path / "photos" / f"{index}.png", (64, 64 + index))
     told = []
 
-    def progress(done: int, total: int) -> None:
-        told.append((done, total))
+    def progress(stage: str, done: int, total: int) -> None:
+        told.append((stage, done, total))
         if done == 3:
             raise InterruptedError
 
     file = datasets(tmp_path, tmp_path / "photos")
     with pytest.raises(InterruptedError):
         inspect_datasets(file, index=FileIndex(tmp_path / "index"), progress=progress, workers=0)
-    assert told == [(1, 5), (2, 5), (3, 5)]
+    assert told == [("files", 1, 5), ("files", 2, 5), ("files", 3, 5)]
     index = FileIndex(tmp_path / "index")
     known = [index.known_facts(path, "image") is not None for path in sorted((tmp_path / "photos").glob("*.png"))]
     assert known == [True, True, True, False, False]  # what was read is not read again
+
+
+def test_progress_tells_of_files_then_caches_then_possible_copies(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for index in range(3):
+        write_picture(photos / f"{index}.bmp", (64, 64 + 2 * (index // 2)))
+    shutil.copy(photos / "0.bmp", photos / "copy.bmp")
+    shutil.copy(photos / "0.txt", photos / "copy.txt")
+    with (photos / "1.bmp").open("r+b") as file:
+        file.write(b"X")  # of the same size as two others, but another
+    told = []
+
+    inspect_datasets(
+        datasets(tmp_path, photos), index=FileIndex(), progress=lambda *values: told.append(values), workers=0
+    )
+
+    files, caches = [("files", done, 4) for done in (1, 2, 3, 4)], [("caches", done, 3) for done in (1, 2, 3)]
+    assert told == [*files, *caches, *(("copies", done, 3) for done in (1, 2, 3)), ("copies", 1, 2), ("copies", 2, 2)]
+
+
+def test_what_was_compared_is_not_read_again_after_the_inspection_was_ended(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for name in ("a", "b"):
+        write_picture(photos / f"{name}.bmp", (64, 64))
+
+    def progress(stage: str, done: int, _total: int) -> None:
+        if (stage, done) == ("copies", 1):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        inspect_datasets(datasets(tmp_path, photos), index=FileIndex(tmp_path / "index"), progress=progress)
+
+    def compute(_path: Path) -> str:
+        return "read again"
+
+    index = FileIndex(tmp_path / "index")
+    assert [index.digest(photos / f"{name}.bmp", "sample", compute) == "read again" for name in ("a", "b")] == [
+        False,
+        True,
+    ]
+
+
+def test_caches_by_other_encoders_are_stale_and_those_that_do_not_tell_are_not(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for name in ("a", "b"):
+        write_picture(photos / f"{name}.png", (64, 64 + ord(name)), caption=f"picture {name}")
+    file = datasets(tmp_path, photos)
+    told, silent = expected_items(file.datasets[0])[0]
+    write_latents(told.latent_path, told.bucket, metadata={"encoder": "vae 1"})
+    write_text(told.text_path, caption="picture a", metadata={"encoder_llm": "llm 1", "encoder_clipL": "clip 1"})
+    write_caches(silent)
+
+    def states(**encoders: str) -> tuple[list[str], list[str]]:
+        items = inspect_datasets(file, index=FileIndex(), encoders=Encoders(**encoders)).items
+        return [item.cache for item in items], [problem.message for problem in items[0].cache_problems]
+
+    assert states() == states(vae="vae 1", llm="llm 1", clip="clip 1") == (["cached", "cached"], [])
+    assert states(vae="vae 2") == (
+        ["stale", "cached"],
+        [f"{told.latent_path}: cached with another autoencoder or other tiling (vae 1, now vae 2)"],
+    )
+    assert states(llm="llm 1 fp8") == (
+        ["stale", "cached"],
+        [f"{told.text_path}: llm was made by another text encoder (llm 1, now llm 1 fp8)"],
+    )
+    assert states(clip="clip 2")[1] == [
+        f"{told.text_path}: clipL was made by another text encoder (clip 1, now clip 2)"
+    ]
 
 
 def test_without_media_what_is_cached_is_what_training_sees(tmp_path: Path) -> None:

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from backend.config.dataset_models import ImageDataset, VideoDataset
+from backend.config.dataset_models import DatasetFile, ImageDataset, VideoDataset
+from backend.dataset.caption_files import CaptionFiles
+from backend.dataset.captions import set_caption
+from backend.dataset.expected import expected_items
+from backend.dataset.file_index import FileIndex
+from backend.dataset.inspection import inspect_datasets
 from backend.dataset.items import find_items, usable_items
+from backend.dataset.training_items import find_training_items
 from backend.errors import DatasetError
 from tests.dataset.media import write_clip, write_picture
 
@@ -97,17 +103,54 @@ def test_a_list_names_pictures_and_their_captions(tmp_path: Path) -> None:
 
 
 def test_every_bad_line_of_a_list_is_named(tmp_path: Path) -> None:
-    lines = ["{", json.dumps({"image_path": "a.png"}), json.dumps({"video_path": "none.mp4", "caption": "a"})]
+    lines = ["{", json.dumps({"image_path": "a.png"}), json.dumps({"video_path": "a.mp4", "caption": 3})]
     (tmp_path / "list.jsonl").write_text("\n".join(lines))
 
     with pytest.raises(DatasetError) as error:
         find_items(VideoDataset(video_jsonl_file=tmp_path / "list.jsonl", cache_directory=tmp_path))
-    first, second, third = (problem.message for problem in error.value.problems)
+    first, *others = (problem.message for problem in error.value.problems)
     assert "list.jsonl: line 1: Expecting property name" in first
-    assert second.endswith('line 2: {"video_path": "…", "caption": "…"} is wanted')
-    assert third.endswith("line 3: none.mp4 does not exist")
+    for number, told in enumerate(others, start=2):
+        assert told.endswith(f'line {number}: {{"video_path": "…", "caption": "…"}} is wanted')
 
 
 def test_a_missing_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"list\.jsonl: cannot be read"):
         find_items(ImageDataset(image_jsonl_file=tmp_path / "list.jsonl", cache_directory=tmp_path))
+
+
+def test_a_file_that_a_list_names_and_that_is_not_there_leaves_only_itself_out(tmp_path: Path) -> None:
+    there = write_picture(tmp_path / "a.png", (64, 64), caption=None)
+    lines = [json.dumps({"image_path": str(path), "caption": "x"}) for path in (there, tmp_path / "gone.png")]
+    (tmp_path / "list.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    dataset = ImageDataset(
+        image_jsonl_file=tmp_path / "list.jsonl", cache_directory=tmp_path / "cache", resolution=(64, 64)
+    )
+
+    items, (problem,) = expected_items(dataset)
+
+    assert [item.media.path for item in items] == [there]
+    assert problem.message == f"{tmp_path / 'gone.png'}: not a readable picture: No such file or directory"
+
+
+def test_control_pictures_of_a_list_are_told_once_to_be_unused_and_stay_when_a_caption_is_written(
+    tmp_path: Path,
+) -> None:
+    paths = [write_picture(tmp_path / f"{name}.png", (64, 64 + ord(name)), caption=None) for name in "abc"]
+    controls = [{"control_path": "x.png"}, {"control_path_0": "y.png", "control_path_1": "z.png"}, {}]
+    entries = [
+        {"image_path": str(path), "caption": "x", **control} for path, control in zip(paths, controls, strict=True)
+    ]
+    listed = tmp_path / "list.jsonl"
+    listed.write_text("\n".join(map(json.dumps, entries)), encoding="utf-8")
+    dataset = ImageDataset(image_jsonl_file=listed, cache_directory=tmp_path / "cache", resolution=(64, 64))
+    told = f"{listed}: control_path on 2 lines is kept, but HunyuanVideo does not train on it"
+
+    (found,) = find_training_items([dataset])
+    looked_at = inspect_datasets(DatasetFile(datasets=(dataset,)), index=FileIndex())
+    CaptionFiles(tmp_path / "record").write(set_caption(find_items(dataset)[0], "new"), what="set")
+
+    assert [problem.message for problem in found.problems] == [told]
+    assert [problem.message for problem in looked_at.problems] == [told]
+    lines = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
+    assert lines == [{**entries[0], "caption": "new"}, *entries[1:]]

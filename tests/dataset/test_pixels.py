@@ -93,10 +93,18 @@ def test_the_demo_clips_are_counted_and_decoded_alike(name: str, size: tuple[int
     assert next(read_frames(CLIPS / name)).shape == (size[1], size[0], 3)
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mkv", "mov", "avi"])
-def test_every_container_is_counted_even_without_a_count_in_it(tmp_path: Path, ending: str) -> None:
-    path = write_clip(tmp_path / f"a.{ending}", frames=21)
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [
+        *(("mp4", "libx264"), ("mkv", "libx264"), ("mov", "libx264"), ("avi", "libx264"), ("m4v", "libx264")),
+        *(("webm", "libvpx"), ("webm", "libvpx-vp9"), ("flv", "flv"), ("wmv", "wmv2")),
+        *(("mpg", "mpeg1video"), ("mpeg", "mpeg2video")),
+    ],
+)
+def test_every_container_is_counted_even_without_a_count_in_it(tmp_path: Path, ending: str, codec: str) -> None:
+    path = write_clip(tmp_path / f"a.{ending}", frames=21, codec=codec)
 
+    assert read_facts(path, "video").size == (64, 48)
     assert count_frames(path) == len(list(read_frames(path))) == 21
     assert count_frames(path, limit=9) == len(list(read_frames(path, stop=9))) == 9
 

@@ -94,3 +94,11 @@ def test_a_folder_that_holds_nothing_or_is_none_is_named(tmp_path: Path) -> None
         propose_datasets(tmp_path)
     with pytest.raises(DatasetError, match="no such folder"):
         propose_datasets(tmp_path / "none")
+
+
+def test_a_name_that_leaves_no_room_for_that_of_a_caption_is_no_error(tmp_path: Path) -> None:
+    write_picture(tmp_path / f"{'x' * 250}.png", (64, 64), caption=None)
+
+    (proposed,) = propose_datasets(tmp_path)
+
+    assert (proposed.counted, proposed.values["caption_extension"]) == (1, ".txt")

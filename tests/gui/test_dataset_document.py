@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from gui.dataset_document import value_of
@@ -41,6 +44,20 @@ def test_a_field_tells_its_value_and_what_counts_without_one(client, tmp_path):
     assert (fields["resolution"]["text"], fields["resolution"]["inherited"]) == ("", "64, 64")
     assert fields["enable_bucket"]["choices"] == ["true", "false"]
     assert "frame_extraction" not in fields
+
+
+def test_a_control_folder_has_a_field_and_keys_of_other_models_stay_in_what_is_saved(client, tmp_path):
+    path = make_dataset(tmp_path)
+    text = path.read_text(encoding="utf-8").replace("num_repeats = 2", "num_repeats = 2\nfp_1f_no_post = true")
+    operations = [{"set": [1, "control_directory", str(tmp_path / "gone")]}, {"set": [1, "batch_size", "2"]}]
+    told = client.post("/dataset/document", json={"text": text, "operations": operations}).json()
+    assert "control_directory" in [field["key"] for field in told["tables"][1]["fields"]]
+    assert [(problem["key"], problem["severity"]) for problem in told["problems"]] == [
+        *(("fp_1f_no_post", "warning"), ("control_directory", "warning"), ("control_directory", "warning"))
+    ]
+    assert client.post("/dataset/save", json={"path": str(path), "text": told["text"]}).status_code == 200
+    saved = path.read_text(encoding="utf-8")
+    assert "fp_1f_no_post = true" in saved and f"{tmp_path / 'gone'}" in saved
 
 
 def test_labels_are_in_the_language_of_the_page(client, tmp_path):
@@ -108,3 +125,14 @@ def test_a_request_that_is_not_what_is_wanted_is_refused(client, body):
 )
 def test_a_fields_text_becomes_a_value_of_its_key(key, text, value):
     assert value_of(key, text) == value
+
+
+def test_caches_of_a_folder_that_cannot_be_written_to_are_proposed_in_the_workspace(client, tmp_path):
+    make_dataset(tmp_path)
+    folder = tmp_path / "pictures"
+    folder.chmod(0o555)
+    (proposed,) = client.post("/dataset/propose", json={"folder": str(folder)}).json()
+    folder.chmod(0o755)
+    is_writable = os.geteuid() == 0  # to the superuser everything is
+    cache = proposed["values"].get("cache_directory")
+    assert cache is None if is_writable else Path(cache).parent == tmp_path / "caches"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from backend.config.dataset import read_dataset_file
+from backend.dataset.expected import expected_items
 from backend.dataset.item_warnings import SENTENCES
+from gui.form import Draft, form_of
 from gui.texts import LANGUAGES, texts_of
+from tests.dataset.media import write_latents, write_text
 from tests.gui.dataset_project import make_dataset
 
 
@@ -126,3 +132,33 @@ def test_a_broken_file_is_told(client, tmp_path):
 def test_each_warning_has_a_sentence_and_a_label(language):
     tree = texts_of(language).tree
     assert tree["item_warnings"].keys() == tree["item_labels"].keys() == SENTENCES.keys()
+
+
+def test_thumbnails_are_made_without_being_asked_for_and_their_thread_ends_with_the_server(serve_page, path, tmp_path):
+    page = serve_page()
+    inspect(page.client, path)
+    page.application.state.looks.thumbnails.wait()
+    made = [Image.open(each).size for each in (tmp_path / "thumbnails").rglob("*.jpg")]
+    assert sorted(made) == [(16, 16), (64, 64), (64, 64), (96, 64)]
+    for index in range(200):
+        Image.new("RGB", (2000, 1500), (index, 0, 0)).save(tmp_path / "pictures" / f"{index}.bmp")
+    inspect(page.client, path, again="1")
+    page.stop()
+    assert "thumbnails" not in [thread.name for thread in threading.enumerate()]
+    assert len([*(tmp_path / "thumbnails").rglob("*.jpg")]) < 204
+
+
+def test_caches_by_another_text_encoder_than_the_form_names_are_stale(client, path, tmp_path):
+    for dataset in read_dataset_file(Path(path)).datasets:
+        for item in expected_items(dataset)[0]:
+            write_latents(item.latent_path, item.bucket, item.frame_count or 1)
+            write_text(item.text_path, caption=item.media.caption, metadata={"encoder_llm": "another"})
+    assert inspect(client, path)["cached"] == 3
+    encoder = tmp_path / "llama.safetensors"
+    encoder.write_bytes(b"weights")
+    Draft(tmp_path).save(form_of({"text_encoder1": str(encoder)}))
+    told = inspect(client, path, again="1")
+    assert (told["cached"], told["stale"]) == (0, 3)
+    item = rows(client, path)["bob.png"]["item"]
+    (problem,) = client.get("/dataset/item", params={"path": path, "item": item}).json()["cache_problems"]
+    assert "llm was made by another text encoder (another, now " in problem["message"]

@@ -77,3 +77,26 @@ def test_a_damaged_cache_is_told_when_its_turn_comes(tmp_path):
     next(reading)
     with pytest.raises(DatasetError, match=r"bad_hv\.safetensors: cannot be read"):
         next(reading)
+
+
+def test_latents_travel_as_they_are_cached_and_become_float32_to_the_bit(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    items, wanted = [], []
+    for name, dtype in (("a", torch.float16), ("b", torch.float16), ("c", torch.bfloat16)):
+        item = cached_item(tmp_path, name, value=1.0)
+        latents = torch.randn(16, 1, 6, 8, generator=generator).to(dtype)
+        write_latent_cache(item.latent_path, latents, size=(64, 48))
+        items.append(item)
+        wanted.append(latents.float())
+    of_one_dtype, mixed = read_batch(Batch(tuple(items[:2]))), read_batch(Batch(tuple(items)))
+    assert of_one_dtype.latents.dtype == torch.float16
+    assert torch.equal(of_one_dtype.to(torch.device("cpu")).latents, torch.stack(wanted[:2]))
+    assert torch.equal(mixed.to(torch.device("cpu")).latents, torch.stack(wanted))
+
+
+def test_what_was_read_does_not_change_with_the_file(tmp_path):
+    item = cached_item(tmp_path, "a", value=1.0)
+    batch = read_batch(Batch((item,)))
+    with item.latent_path.open("r+b") as file:
+        file.truncate(8)
+    assert batch.latents.mean().item() == 1.0
