@@ -119,7 +119,7 @@ def _add_with_comment(
 ) -> None:
     """A label that finds no room behind the value stands above it, alone."""
     item = _item(name, value)
-    last_line = item.as_string().rpartition("\n")[2] if isinstance(value, list) else f"{name} = {item.as_string()}"
+    last_line = f"{name} = {item.as_string()}".rpartition("\n")[2]
     room = LINE - len(f"{last_line} # ")
     if len(label) > room:
         table.add(tomlkit.comment(label))
