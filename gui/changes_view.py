@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from backend.config.configuration import all_options, check_values
-from backend.config.importing import PassedOver
+from backend.config.imported import PassedOver
 from backend.config.options import Option
 from backend.errors import OptionError
 from gui.form import FieldValue, from_field, to_field
@@ -48,15 +48,27 @@ def format_changes(title: str, changes: Sequence[Change], passed_over: Iterable[
 
 
 def _format_passed_over(passed: list[PassedOver], texts: Texts) -> str:
+    """Those with the same reason in one row, as another program's file may have dozens of them."""
     if not passed:
         return ""
+    by_reason: dict[str, list[PassedOver]] = {}
+    for one in passed:
+        by_reason.setdefault(_why(one, texts), []).append(one)
     rows = "".join(
-        f"<tr><th scope='row'><code>{escape(one.name)}</code></th><td><code>{escape(one.value)}</code></td>"
-        f"<td>{escape(texts.message(one.reason))}</td></tr>"
-        for one in passed
+        f"<tr><th scope='row'>{' '.join(_written(one) for one in ones)}</th><td>{escape(why)}</td></tr>"
+        for why, ones in by_reason.items()
     )
     title = f"{texts('changes.passed_over')} ({len(passed)})"
-    return f"<h3>{escape(title)}</h3>{_table(('option', 'value', 'why'), rows, texts)}"
+    return f"<h3>{escape(title)}</h3>{_table(('option', 'why'), rows, texts)}"
+
+
+def _written(one: PassedOver) -> str:
+    return f"<code>{escape(f'{one.name} = {one.value}')}</code>"
+
+
+def _why(one: PassedOver, texts: Texts) -> str:
+    reason = texts.message(one.reason)
+    return f"{reason} ({texts.message(one.hint)})" if one.hint else reason
 
 
 def _table(columns: Sequence[str], rows: str, texts: Texts) -> str:

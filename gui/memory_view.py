@@ -48,7 +48,7 @@ def _bar(forecast: MemoryForecast, *, needed: int, whole: int) -> str:
     share = needed / forecast.total / whole * 100
     pieces = "".join(
         f"<span class='loom-memory-{part}' style='width: {getattr(forecast, part) * share:.2f}%'></span>"
-        for part in PARTS
+        for part in _parts(forecast)
     )
     return f"<div class='loom-memory-bar' aria-hidden='true'>{pieces}</div>"
 
@@ -58,9 +58,14 @@ def _legend(forecast: MemoryForecast, configuration: Configuration, texts: Texts
     entries = "".join(
         f"<li><i class='loom-swatch loom-memory-{part}' aria-hidden='true'></i>{escape(labels[part])} "
         f"{format_bytes(getattr(forecast, part))}</li>"
-        for part in PARTS
+        for part in _parts(forecast)
     )
     return f"<ul class='loom-memory-legend'>{entries}</ul>"
+
+
+def _parts(forecast: MemoryForecast) -> list[str]:
+    """All but CUDA itself where there is none."""
+    return [part for part in PARTS if part != "reserve" or forecast.reserve]
 
 
 def _dtype(configuration: Configuration) -> str:
@@ -89,7 +94,10 @@ def _assumptions(plan: Plan, configuration: Configuration, experience: Experienc
         yield texts("plan.memory.optimizer_known", optimizer=name, size=OPTIMIZER_BYTES[short])
     if plan.samplings:
         yield texts("plan.memory.sampling")
-    yield texts("plan.memory.reserve_text", size=format_bytes(plan.memory.reserve))
+    if plan.memory.reserve:
+        yield texts("plan.memory.reserve_text", size=format_bytes(plan.memory.reserve))
+    else:
+        yield texts("plan.memory.no_gpu")
     if experience.memory_ratio is None:
         yield texts("plan.memory.uncorrected")
     else:

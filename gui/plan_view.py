@@ -34,6 +34,11 @@ class Surroundings:
         known = self.experience
         return (known.device, known.total_bytes) if known.total_bytes else None
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a training will run on a GPU: there is one, or the last training here has run on one."""
+        return self.gpu is not None or self.experience.on_gpu
+
 
 Row = tuple[str, str]
 

@@ -8,6 +8,7 @@ from backend.config.command_line import make_parser, read_arguments
 from backend.config.schema import GROUPS
 from backend.errors import OptionError
 from backend.plan.plan import Plan, make_plan
+from backend.runs.gpu_memory import first_gpu
 
 
 def main(arguments: list[str]) -> int:
@@ -20,7 +21,7 @@ def main(arguments: list[str]) -> int:
         if "--json" in arguments:
             print(json.dumps({"problems": [vars(problem) for problem in error.problems]}, ensure_ascii=False))
         raise
-    plan = make_plan(configuration)
+    plan = make_plan(configuration, on_gpu=first_gpu() is not None)
     print(json.dumps(plan.record(), ensure_ascii=False, indent=1) if own.json else format_plan(plan))
     return 0
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from backend.config.configuration import Configuration, all_options
 from backend.config.needs import first_unmet
 from backend.errors import Problem
-
-_TOLD_AS_ERRORS = ("lr_warmup_steps",)
-"""A warm-up with the schedule constant is refused."""
 
 
 def find_doubts(configuration: Configuration) -> list[Problem]:
@@ -23,8 +21,15 @@ def _needs(configuration: Configuration) -> Iterator[Problem]:
     values = configuration.values()
     for name, declared in all_options().items():
         need = first_unmet(declared.needs, values)
-        if need is not None and values[name] != declared.default and name not in _TOLD_AS_ERRORS:
+        if need is not None and values[name] != declared.default and not _is_refused(name, values):
             yield _without_effect(name, need.reason(values[need.option]), need.hint())
+
+
+def _is_refused(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether the plan tells it as an error: a schedule's arguments, and a warm-up of the schedule constant."""
+    if values["lr_scheduler_type"]:
+        return False
+    return name == "lr_scheduler_args" or (name == "lr_warmup_steps" and values["lr_scheduler"] == "constant")
 
 
 def _network(configuration: Configuration) -> Iterator[Problem]:
@@ -35,12 +40,8 @@ def _network(configuration: Configuration) -> Iterator[Problem]:
 
 def _timesteps(configuration: Configuration) -> Iterator[Problem]:
     options = configuration.timesteps
-    sampling = options.timestep_sampling
-    if options.weighting_scheme in ("logit_normal", "mode") and sampling != "sigma":
-        reason = f"{options.weighting_scheme} only acts with timestep_sampling sigma"
-        yield _without_effect("weighting_scheme", reason)
     has_range = (options.min_timestep or 0) > 0 or (options.max_timestep or 1000) < 1000
-    if sampling == "sigma" and has_range:
+    if options.timestep_sampling == "sigma" and has_range:
         yield Problem(
             "min_timestep and max_timestep are real timesteps here: 0 is clean, 1000 pure noise",
             "with timestep_sampling sigma musubi-tuner counts them from the noisy end",

@@ -1,4 +1,4 @@
-"""Settings from elsewhere: TOML, a pasted command, a LoRA file's metadata, a kohya_ss GUI's JSON.
+"""Settings from elsewhere: TOML, a pasted command, a LoRA file's metadata, what the pages of other programs save.
 
 Each gives option values that are checked one by one, and a word on everything that was not understood.
 """
@@ -7,38 +7,19 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from backend.config.configuration import all_options, check_values
+from backend.config.gui_files import LAUNCHER_REASON, NOTHING_REASON, is_of_musubi_gui, read_gui_file
+from backend.config.imported import Imported, PassedOver, Source, as_written
 from backend.config.network_args import parse_network_args
 from backend.config.pasted_command import split_command
-from backend.config.reference_options import OF_OTHER_MODELS
+from backend.config.reference_options import ENVIRONMENT_VARIABLES, OF_OTHER_MODELS
 from backend.config.toml_file import PRESET_TABLE, flatten, parse_toml, read_toml
 from backend.errors import OptionError
-
-Source = Literal["toml", "command", "metadata", "kohya_ss"]
-
-
-@dataclass(frozen=True)
-class PassedOver:
-    """A setting that was not taken, as it was written, and why."""
-
-    name: str
-    value: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Imported:
-    """values: of options, checked. passed_over: what was not understood."""
-
-    source: Source
-    values: Mapping[str, Any]
-    passed_over: tuple[PassedOver, ...]
 
 
 def import_text(text: str) -> Imported:
@@ -47,7 +28,7 @@ def import_text(text: str) -> Imported:
     if not text:
         raise OptionError("there is nothing to import", hint="paste a TOML or a command, or choose a file")
     if text.startswith("{"):
-        return _from_kohya_ss(_parse_json(text))
+        return _from_gui("kohya_ss", _parse_json(text))
     if _looks_like_command(text):
         return _from_command(text)
     return _from_toml(parse_toml(text))
@@ -66,6 +47,8 @@ def _from_toml(tables: Mapping[str, Any]) -> Imported:
         raise OptionError(
             "this is a dataset file: it has [[datasets]]", hint="name it in the field Dataset file (dataset_config)"
         )
+    if is_of_musubi_gui(tables):
+        return _from_gui("musubi_gui", tables)
     return _checked("toml", flatten({name: table for name, table in tables.items() if name != PRESET_TABLE}))
 
 
@@ -92,9 +75,7 @@ def _from_command(text: str) -> Imported:
         if name in LAUNCHER_OPTIONS:
             values[name] = next(iter(given), "")  # the script may stand behind the last of them
         elif name not in LAUNCHER_ALONE:
-            passed.append(
-                PassedOver(f"--{name}", " ".join(given), "accelerate's launcher is told this, not a training")
-            )
+            passed.append(PassedOver(f"--{name}", " ".join(given), LAUNCHER_REASON))
     for name, given in _flags(words[program:]):
         if name == "config_file":
             taken, other = _of_config_file(" ".join(given))
@@ -153,7 +134,7 @@ def _of_config_file(path: str) -> tuple[dict[str, Any], list[PassedOver]]:
     try:
         tables = read_toml(file if file.suffix == ".toml" else file.with_name(f"{file.name}.toml"))
     except OptionError as error:
-        return {}, [PassedOver("--config_file", path, str(error))]
+        return {}, list(_refused("--config_file", path, error))
     return flatten({name: table for name, table in tables.items() if name != PRESET_TABLE}), []
 
 
@@ -202,45 +183,24 @@ def _optimizer(text: str) -> dict[str, Any]:
     return found | {"optimizer_args": parts} if parts else found
 
 
-# ----------------------------------------------------------------------------------------------- kohya_ss GUI JSON
-
-KOHYA_NAMES = {
-    "optimizer": "optimizer_type",
-    "lr_warmup": "lr_warmup_steps",
-    "lr_scheduler_num_cycles": "lr_scheduler_num_cycles",
-    "LoRA_network_weights": "network_weights",
-    "dataset_config_file": "dataset_config",
-    "dit_path": "dit",
-    "vae_path": "vae",
-    "resume_path": "resume",
-}
-"""Settings of kohya_ss's GUI that have another name there."""
-
-KOHYA_LISTS = ("optimizer_args", "lr_scheduler_args", "network_args", "base_weights")
+# ------------------------------------------------------------------------------------------ other programs' pages
 
 
-def _from_kohya_ss(record: Mapping[str, Any]) -> Imported:
-    """Empty fields say nothing, nor does 0 where the GUI means "not set"; one line holds a whole list."""
-    values: dict[str, Any] = {}
-    for key, value in record.items():
-        name = KOHYA_NAMES.get(key, key)
-        if value in ("", None, []) or (name in all_options() and _means_unset(name, value)):
-            continue
-        if name in KOHYA_LISTS and isinstance(value, str):
-            value = shlex.split(value)
-        if key == "lr_warmup":
-            value = f"{value}%"
-        values[name] = value
-    return _checked("kohya_ss", values)
-
-
-def _means_unset(name: str, value: Any) -> bool:
-    """A zero where a number is optional and has to be larger."""
-    declared = all_options()[name]
-    return value in (0, "0") and not isinstance(value, bool) and declared.optional
+def _from_gui(source: Source, record: Mapping[str, Any]) -> Imported:
+    """The fields, and the flags that stand in the one for further parameters, which win."""
+    record = dict(record)
+    flags = str(record.pop("additional_parameters", None) or "")
+    values, passed = read_gui_file(record)
+    for words in split_command(flags):
+        values |= _opposites({name: _flag_value(name, given) for name, given in _flags(words)})
+    found = _checked(source, values)
+    return replace(found, passed_over=(*passed, *found.passed_over))
 
 
 # ------------------------------------------------------------------------------------------------------ checking
+
+
+OTHER_MODELS_REASON = "an option of musubi-tuner for other models"
 
 
 def _checked(source: Source, values: Mapping[str, Any]) -> Imported:
@@ -248,18 +208,24 @@ def _checked(source: Source, values: Mapping[str, Any]) -> Imported:
     good: dict[str, Any] = {}
     passed: list[PassedOver] = []
     for name, value in _with_network_args_apart(values, passed).items():
+        shown = "…" if name in ENVIRONMENT_VARIABLES else as_written(value)  # a secret is not shown
         if name in OF_OTHER_MODELS:
-            passed.append(PassedOver(name, _shown(value), "an option of musubi-tuner for other models"))
+            passed.append(PassedOver(name, shown, OTHER_MODELS_REASON))
             continue
         try:
             checked = check_values({name: value})
         except OptionError as error:
-            passed.append(PassedOver(name, _shown(value), "; ".join(map(str, error.problems))))
+            passed += _refused(name, shown, error)
             continue
         if name not in all_options():  # of musubi-tuner, without effect here
-            passed.append(PassedOver(name, _shown(value), "it would change nothing here"))
+            passed.append(PassedOver(name, shown, NOTHING_REASON))
         good |= checked
     return Imported(source, good, tuple(passed))
+
+
+def _refused(name: str, value: str, error: OptionError) -> Iterator[PassedOver]:
+    for problem in error.problems:
+        yield PassedOver(name, value, problem.message, problem.hint)
 
 
 def _with_network_args_apart(values: Mapping[str, Any], passed: list[PassedOver]) -> dict[str, Any]:
@@ -271,13 +237,8 @@ def _with_network_args_apart(values: Mapping[str, Any], passed: list[PassedOver]
         try:
             apart |= parse_network_args([string])
         except OptionError as error:
-            passed.append(PassedOver("network_args", _shown(string), "; ".join(map(str, error.problems))))
+            passed += _refused("network_args", as_written(string), error)
     return {**apart, **given}
-
-
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 120 else f"{text[:117]}…"
 
 
 def _parse_json(text: str) -> dict[str, Any]:

@@ -258,7 +258,13 @@ class OptimizerOptions(OptionGroup):
     optimizer_args: list[str] = option([], label="Optimizer arguments")
     """Further arguments of the optimizer as name=value, such as weight_decay=0.1 or betas=0.9,0.99."""
 
-    learning_rate: float = option(2e-4, label="Learning rate", basic=True, gt=0)
+    learning_rate: float = option(
+        2e-4,
+        label="Learning rate",
+        basic=True,
+        gt=0,
+        needs=without("optimizer_type", "adafactor", where=without("optimizer_args", "relative_step=False")),
+    )
     """Size of the optimizer's steps. Too high: samples break; too low: nothing is learned."""
 
     max_grad_norm: float = option(1.0, label="Gradient norm limit", ge=0)
@@ -291,7 +297,7 @@ class ScheduleOptions(OptionGroup):
         label="Warm-up",
         unit="steps, ratio or %",
         ge=0,
-        needs=(without("lr_scheduler_type"), without("lr_scheduler", "constant")),
+        needs=(without("lr_scheduler_type"), without("lr_scheduler", "constant", "piecewise_constant")),
     )
     """Steps in which the learning rate rises from 0: a number of steps, or a part of all steps such as 0.1 or 10%."""
 
@@ -345,12 +351,23 @@ class ScheduleOptions(OptionGroup):
     lr_scheduler_type: str | None = option(None, label="Schedule class")
     """A class of torch.optim.lr_scheduler, or a dotted path, in place of the schedule above."""
 
-    lr_scheduler_args: list[str] = option([], label="Schedule arguments")
+    lr_scheduler_args: list[str] = option(
+        [],
+        label="Schedule arguments",
+        needs=one_of("lr_scheduler", "piecewise_constant", "rex", where=without("lr_scheduler_type")),
+    )
     """Further arguments as name=value: step_rules="1:100,0.1" of piecewise_constant, rex_alpha and rex_beta of rex, or
     those of the schedule class."""
 
     seed: int | None = option(None, label="Seed", ge=0, lt=2**32)
     """Start of all random numbers; the same seed gives the same training. Empty: a random one, which is recorded."""
+
+
+_LOGIT_NEEDS = (
+    one_of("timestep_sampling", "sigma", "logsnr", "qinglong_flux"),
+    one_of("weighting_scheme", "logit_normal", where=one_of("timestep_sampling", "sigma")),
+)
+"""A part of qinglong_flux is drawn as logsnr does."""
 
 
 class TimestepOptions(OptionGroup):
@@ -375,15 +392,17 @@ class TimestepOptions(OptionGroup):
     steps."""
 
     weighting_scheme: Literal["none", "logit_normal", "mode", "cosmap", "sigma_sqrt"] = option(
-        "none", label="Weighting"
+        "none",
+        label="Weighting",
+        needs=one_of("timestep_sampling", "sigma", where=one_of("weighting_scheme", "logit_normal", "mode")),
     )
     """sigma_sqrt and cosmap weigh each noise level in the loss; logit_normal and mode only change how often the
     sampling method sigma draws it."""
 
-    logit_mean: float = option(0.0, label="Logit mean")
+    logit_mean: float = option(0.0, label="Logit mean", needs=_LOGIT_NEEDS)
     """Centre of the distribution of logit_normal, and of the log signal-to-noise ratio of logsnr."""
 
-    logit_std: float = option(1.0, label="Logit width", gt=0)
+    logit_std: float = option(1.0, label="Logit width", gt=0, needs=_LOGIT_NEEDS)
     """Width of the distribution of logit_normal and logsnr."""
 
     mode_scale: float = option(
@@ -397,7 +416,11 @@ class TimestepOptions(OptionGroup):
     max_timestep: int | None = option(None, label="Highest timestep", ge=1, le=1000)
     """No noise level above this timestep is trained, 1000 is pure noise. Empty: 1000."""
 
-    preserve_distribution_shape: bool = option(False, label="Cut off at the range")
+    preserve_distribution_shape: bool = option(
+        False,
+        label="Cut off at the range",
+        needs=given("min_timestep", where=one_of("max_timestep", "", "1000")),
+    )
     """Draw again what lies outside lowest and highest timestep, in place of squeezing the whole distribution between
     them."""
 
@@ -466,7 +489,7 @@ class MemoryOptions(OptionGroup):
     """Which of torch's compilers is used."""
 
     compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = option(
-        "default", label="Compile mode", needs=given("compile")
+        "default", label="Compile mode", needs=(given("compile"), one_of("compile_backend", "inductor"))
     )
     """How hard the compiler tries."""
 
@@ -488,7 +511,7 @@ class MemoryOptions(OptionGroup):
     """Have accelerate compile the whole transformer with this backend of torch, in place of its blocks (compile)."""
 
     dynamo_mode: Literal["default", "reduce-overhead", "max-autotune"] = option(
-        "default", label="Dynamo mode", needs=without("dynamo_backend", "NO")
+        "default", label="Dynamo mode", needs=one_of("dynamo_backend", "INDUCTOR")
     )
     """How hard the dynamo backend INDUCTOR tries."""
 
@@ -543,7 +566,7 @@ class SavingOptions(OptionGroup):
     output_name: str = option("lora", label="Output name", basic=True)
     """Name of the LoRA file, without folder and ending."""
 
-    overwrite: bool = option(False, label="Overwrite existing files")
+    overwrite: bool = option(False, label="Overwrite existing files", needs=given("output_dir"))
     """Let this training write over LoRA files and states of the same name in the output folder."""
 
     resume: str | None = option(None, label="Resume from", path="folder")
@@ -568,7 +591,7 @@ class SavingOptions(OptionGroup):
     save_state: bool = option(False, label="Save states")
     """With each file also save the state, a folder from which training can go on exactly."""
 
-    save_state_on_train_end: bool = option(False, label="Save the last state")
+    save_state_on_train_end: bool = option(False, label="Save the last state", needs=without("save_state"))
     """Save the state at the end of training, so that it can be made longer."""
 
     save_last_n_epochs_state: int | None = option(
@@ -615,10 +638,10 @@ class LoggingOptions(OptionGroup):
     wandb_run_name: str | None = option(None, label="Run name in wandb", needs=one_of("log_with", "wandb", "all"))
     """Name of the run in wandb. Empty: wandb makes one up."""
 
-    wandb_tags: list[str] = option([], label="Tags in wandb")
+    wandb_tags: list[str] = option([], label="Tags in wandb", needs=one_of("log_with", "wandb", "all"))
     """Tags of the run in wandb."""
 
-    wandb_offline: bool = option(False, label="wandb offline")
+    wandb_offline: bool = option(False, label="wandb offline", needs=one_of("log_with", "wandb", "all"))
     """Keep wandb's data on this machine, without a login, until they are synced from Monitor or with wandb sync."""
 
     log_tracker_config: str | None = option(None, label="Tracker settings", path="file")
@@ -628,7 +651,7 @@ class LoggingOptions(OptionGroup):
 class MetadataOptions(OptionGroup):
     """Metadata"""
 
-    training_comment: str | None = option(None, label="Comment")
+    training_comment: str | None = option(None, label="Comment", needs=without("no_metadata"))
     """A note that is kept in the LoRA file."""
 
     metadata_title: str | None = option(None, label="Title")
@@ -681,11 +704,15 @@ class HuggingFaceOptions(OptionGroup):
     save_state_to_huggingface: bool = option(False, label="Upload states", needs=given("huggingface_repo_id"))
     """Upload saved states too."""
 
-    resume_from_huggingface: bool = option(False, label="Resume from the repository")
+    resume_from_huggingface: bool = option(False, label="Resume from the repository", needs=given("resume"))
     """Take the state to resume from (resume) from Hugging Face: OWNER/NAME/FOLDER[:REVISION[:KIND]]."""
 
     async_upload: bool = option(False, label="Upload in the background", needs=given("huggingface_repo_id"))
     """Go on training while files are uploaded; the last file is waited for."""
+
+
+_DDP_NEEDS = (without("num_processes", "1"), without("accelerate_config_file"))
+"""With base weights that are split, gradients are exchanged in another way."""
 
 
 class MachineOptions(OptionGroup):
@@ -704,13 +731,17 @@ class MachineOptions(OptionGroup):
     main_process_ip: str | None = option(None, label="Address of machine 0", needs=without("num_machines", "1"))
     """Where the other machines find machine 0, which they have to reach. Needed with several machines."""
 
-    main_process_port: int | None = option(None, label="Port of machine 0", ge=1, le=65535)
+    main_process_port: int | None = option(
+        None, label="Port of machine 0", ge=1, le=65535, needs=without("num_processes", "1")
+    )
     """The port on machine 0. Empty: 29500 with several machines, else any that is free."""
 
     gpu_ids: str | None = option(None, label="GPUs")
     """The GPUs of this machine to use, such as 0,1. Empty: as many as there are processes, from the first on."""
 
-    accelerate_config_file: str | None = option(None, label="FSDP settings", path="file")
+    accelerate_config_file: str | None = option(
+        None, label="FSDP settings", path="file", needs=without("num_processes", "1")
+    )
     """A file made by `accelerate config` for FSDP: the base weights are then split over the processes, so that each GPU
     holds a part. Everything else in it is passed over; the options here hold."""
 
@@ -722,10 +753,10 @@ class MachineOptions(OptionGroup):
     )
     """How long processes wait for each other before the training fails. Empty or 0: torch's own time."""
 
-    ddp_gradient_as_bucket_view: bool = option(False, label="Gradients as views", needs=without("num_processes", "1"))
+    ddp_gradient_as_bucket_view: bool = option(False, label="Gradients as views", needs=_DDP_NEEDS)
     """Let processes exchange gradients without a copy of their own; saves a little memory."""
 
-    ddp_static_graph: bool = option(False, label="Static graph", needs=without("num_processes", "1"))
+    ddp_static_graph: bool = option(False, label="Static graph", needs=_DDP_NEEDS)
     """Promise that every step uses the same modules, which saves a little time. Not with module dropout."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from backend.atomic_file import write_text
 from backend.config.configuration import Configuration, all_options
 from backend.config.network_args import OPTIONS as IN_NETWORK_ARGS
 from backend.config.network_args import format_network_args
+from backend.config.options import Option
 from backend.config.schema import GROUPS
 from backend.errors import OptionError
 
@@ -26,6 +27,9 @@ else:
 
 PRESET_TABLE = "preset"
 """The table in which a preset tells of itself; it holds no options."""
+
+LINE = 100
+"""Columns that a comment may fill."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -73,20 +77,25 @@ def read_configuration(path: Path) -> Configuration:
 
 
 def format_toml(values: Mapping[str, Any], *, title: str = "") -> str:
-    """TOML text for option values, in sections, each option with its label as comment; None is left out.
+    """TOML text for option values, in sections, each option with a comment; None is left out.
 
-    Raises OptionError for a text that the `toml` package, with which musubi-tuner reads, cannot read back.
+    The comment stands behind the value: label and unit, the default if the value is another, and the choices; of these
+    as much as fits into LINE columns. Raises OptionError for a text that the `toml` package, with which musubi-tuner
+    reads, cannot read back.
     """
     document = tomlkit.document()
     if title:
         document.add(tomlkit.comment(title))
     for key, group in GROUPS.items():
         table = tomlkit.table()
+        if group.title().casefold().replace(" ", "") != key:
+            table.comment(group.title())
         for name in group.model_fields:
             if values.get(name) is not None and name not in IN_NETWORK_ARGS:
                 _add(table, name, values[name])
         if key == "network" and (strings := format_network_args(values)):
-            table.add("network_args", _item("network_args", strings))
+            labels = (all_options()[string.partition("=")[0]].label for string in strings)
+            _add_with_comment(table, "network_args", strings, ", ".join(labels))
         if table:
             document.add(tomlkit.nl())
             document.add(key, table)
@@ -99,10 +108,41 @@ def write_configuration(path: Path, configuration: Configuration, *, title: str 
 
 
 def _add(table: Any, name: str, value: Any) -> None:
-    item = _item(name, value)
     declared = all_options()[name]
-    item.comment(f"{declared.label} [{declared.unit}]" if declared.unit else declared.label)
+    label = f"{declared.label} [{declared.unit}]" if declared.unit else declared.label
+    default = _default(declared) if value != declared.default else ""
+    _add_with_comment(table, name, value, label, default=default, choices=declared.choices)
+
+
+def _add_with_comment(
+    table: Any, name: str, value: Any, label: str, *, default: str = "", choices: Sequence[str] = ()
+) -> None:
+    """A label that finds no room behind the value stands above it, alone."""
+    item = _item(name, value)
+    last_line = f"{name} = {item.as_string()}".rpartition("\n")[2]
+    room = LINE - len(f"{last_line} # ")
+    if len(label) > room:
+        table.add(tomlkit.comment(label))
+    else:
+        item.comment(_comment(label, default, choices, room=room))
     table.add(name, item)
+
+
+def _comment(label: str, default: str, choices: Sequence[str], *, room: int) -> str:
+    """Of the choices as many as fit, if that is more than one."""
+    comment = "; ".join(filter(None, (label, default)))
+    if len(comment) > room:
+        return label
+    longer = [f"{comment}; {' | '.join(choices)}"] if choices else []
+    longer += [f"{comment}; {' | '.join(choices[:count])} | …" for count in range(len(choices) - 1, 1, -1)]
+    return next((one for one in longer if len(one) <= room), comment)
+
+
+def _default(declared: Option) -> str:
+    """ "default: 32"; "" for a text without one, which is empty where it is not given."""
+    if declared.default in (None, []):
+        return "" if declared.kind in ("text", "list") else "default: none"
+    return f"default: {str(declared.default).lower() if declared.kind == 'flag' else declared.default}"
 
 
 def _item(name: str, value: Any) -> Any:

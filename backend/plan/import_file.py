@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.config.importing import Imported, import_metadata, import_text
+from backend.config.imported import Imported
+from backend.config.importing import import_metadata, import_text
 from backend.errors import OptionError
 from backend.plan.weights_header import read_header
 

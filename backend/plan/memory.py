@@ -20,7 +20,7 @@ TEXT_TOKENS = 256
 """What a caption is taken for: the longest there can be. Beside an image's thousands of tokens it hardly counts."""
 
 RESERVE = round(0.8 * 2**30)
-"""What CUDA itself, its libraries' workspaces, and gaps between tensors take."""
+"""What CUDA itself, its libraries' workspaces, and gaps between tensors take on a GPU."""
 
 OPTIMIZER_BYTES = {
     "adamw": 8,
@@ -41,8 +41,8 @@ OPTIMIZER_BYTES = {
 class MemoryForecast:
     """Bytes of one device at the highest point of a step, by what takes them.
 
-    reserve: of CUDA itself. in_cpu_memory: beside them, swapped blocks and blocks' inputs. tokens: of the largest
-    micro-batch.
+    reserve: of CUDA itself, 0 without a GPU. in_cpu_memory: beside them, swapped blocks and blocks' inputs. tokens: of
+    the largest micro-batch.
     """
 
     weights: int
@@ -74,11 +74,13 @@ def forecast_memory(
     dit_dtype: str | None = None,
     processes: int = 1,
     split_over: int = 1,
+    on_gpu: bool = True,
 ) -> MemoryForecast:
     """The forecast for one process.
 
     sizes: of the network on each trained Linear. tokens: of the largest micro-batch. split_over: processes that share
-    the base weights. Raises OptionError for more swapped blocks than there are.
+    the base weights. on_gpu: the device is a GPU, which needs memory for itself. Raises OptionError for more swapped
+    blocks than there are.
     """
     stored = NUMBER_BYTES[dit_dtype or COMPUTED_IN[memory.mixed_precision]]
     autocast = memory.mixed_precision != "no"
@@ -106,7 +108,7 @@ def forecast_memory(
         gradients=FLOAT32 * parameters * copies,
         optimizer=optimizer_bytes(optimizer, sizes.values()),
         activations=activations.kept + activations.passing + cast,
-        reserve=RESERVE,
+        reserve=RESERVE if on_gpu else 0,
         in_cpu_memory=weights.in_cpu_memory + activations.in_cpu_memory,
         tokens=tokens.all,
     )

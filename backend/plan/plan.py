@@ -114,10 +114,11 @@ class Plan:
         }
 
 
-def make_plan(configuration: Configuration) -> Plan:
+def make_plan(configuration: Configuration, *, on_gpu: bool = True) -> Plan:
     """The plan for a configuration. What keeps it from starting stands in its problems; nothing is raised for it.
 
-    Without a readable transformer file the full-size model is assumed.
+    Without a readable transformer file the full-size model is assumed. on_gpu: for the forecast of memory, whether the
+    training will run on a GPU.
     """
     problems: list[Problem] = []
     shape = transformer_shape(configuration.model, problems)
@@ -149,7 +150,7 @@ def make_plan(configuration: Configuration) -> Plan:
         learning_rates=rates,
         up_learning_rates=up_rates,
         noise_shares=tuple(noise_shares(configuration.timesteps, latent_sizes=_latent_sizes(buckets))),
-        memory=_memory(configuration, shape, network, buckets) if buckets else None,
+        memory=_memory(configuration, shape, network, buckets, on_gpu=on_gpu) if buckets else None,
         operations=step_operations(
             shape,
             network.sizes,
@@ -232,7 +233,12 @@ def _latent_sizes(buckets: Sequence[BucketCount]) -> dict[tuple[int, int], float
 
 
 def _memory(
-    configuration: Configuration, shape: TransformerShape, network: NetworkPlan, buckets: Sequence[BucketCount]
+    configuration: Configuration,
+    shape: TransformerShape,
+    network: NetworkPlan,
+    buckets: Sequence[BucketCount],
+    *,
+    on_gpu: bool,
 ) -> MemoryForecast | None:
     """None where nothing can be swapped, or split, as the options ask: that is among the problems."""
     machines = configuration.machines
@@ -246,6 +252,7 @@ def _memory(
             dit_dtype=configuration.model.dit_dtype,
             processes=machines.num_processes,
             split_over=machines.num_processes if machines.accelerate_config_file else 1,
+            on_gpu=on_gpu,
         )
     except OptionError:
         return None

@@ -38,7 +38,7 @@ SPEED_OPTIONS = (
 
 @dataclass(frozen=True)
 class Experience:
-    """runs: how many earlier trainings it is made of. device, total_bytes: where the last of them ran.
+    """runs: how many earlier trainings it is made of. device, total_bytes, on_gpu: where the last of them ran.
 
     memory_ratio: what they really needed, as a part of the forecast's total. seconds_per_operation: of a step.
     """
@@ -46,6 +46,7 @@ class Experience:
     runs: int = 0
     device: str = ""
     total_bytes: int | None = None
+    on_gpu: bool = False
     memory_ratio: float | None = None
     seconds_per_operation: float | None = None
 
@@ -56,6 +57,7 @@ class _Seen:
 
     device: str
     total_bytes: int
+    on_gpu: bool
     memory_ratio: float | None
     seconds_per_operation: float | None
     speed: tuple[object, ...]
@@ -74,6 +76,7 @@ def experience_of(configuration: Configuration, *, workspace: Path) -> Experienc
         runs=len(here),
         device=here[0].device,
         total_bytes=here[0].total_bytes,
+        on_gpu=here[0].on_gpu,
         memory_ratio=_median([one.memory_ratio for one in alike]),
         seconds_per_operation=_median([one.seconds_per_operation for one in alike]),
     )
@@ -102,15 +105,17 @@ def _look(folder: Path, _written: int) -> _Seen | None:
         configuration = read_configuration(run.config_file)
     except UserError:
         return None
-    plan = make_plan(configuration)
+    on_gpu = status.memory["kind"] != "cpu"
+    plan = make_plan(configuration, on_gpu=on_gpu)
     if plan.dataset is None or not plan.dataset.buckets:  # the dataset is gone: nothing to compare with
         return None
     # Of a CPU the peak is that of the whole process; beside what torch allocates CUDA has memory of its own.
-    needed = status.memory["peak_bytes"] + (0 if status.memory["kind"] == "cpu" else RESERVE)
+    needed = status.memory["peak_bytes"] + (RESERVE if on_gpu else 0)
     seconds = status.seconds_per_step
     return _Seen(
         device=str(status.memory["device"]),
         total_bytes=int(status.memory["total_bytes"]),
+        on_gpu=on_gpu,
         memory_ratio=needed / plan.memory.total if plan.memory else None,
         seconds_per_operation=seconds / plan.operations if seconds and plan.operations else None,
         speed=_speed(configuration),

@@ -12,15 +12,19 @@ import { restoreOptionLevel, revealOption, showOptions } from "./option_level.js
 import { startOptionSearch } from "./option_search.js";
 import { dressPaths } from "./path_fields.js";
 import { drawPlanPlots } from "./plan_plots.js";
+import { closeSheet, followPlan, startPlanSheet } from "./plan_sheet.js";
 import { namePlanTexts } from "./plan_texts.js";
+import { followSections } from "./section_choice.js";
 
 const FIRST_SECTION = "model";
 
 export function startForm() {
   document.addEventListener("click", onClick);
+  document.addEventListener("change", onChoice);
+  startPlanSheet();
   startOptionSearch();
   startDerivedNumbers();
-  startMarks();
+  startMarks({ onMarked: showSections });
   startNeeds();
   startHistoryKeys();
   window.addEventListener("resize", drawPlanPlots);
@@ -44,6 +48,12 @@ function follow() {
   drawPlanPlots();
   namePlanTexts();
   markProblems(navigationButtons());
+  followPlan();
+  showSections();
+}
+
+function showSections() {
+  followSections(navigationButtons(), { open: container()?.dataset.open });
 }
 
 /** The section that the page's address names, `?section=saving`; the first if there is no such section. */
@@ -57,6 +67,7 @@ export function goToOption(name) {
   const block = document.getElementById(name);
   const section = block?.closest(".loom-section");
   if (!section) return;
+  closeSheet({ keepFocus: false });
   openSection(section.id.replace("section-", ""));
   revealOption(block);
   block.scrollIntoView({ block: "center" });
@@ -73,6 +84,7 @@ function openSection(key) {
   for (const button of navigationButtons()) {
     button.setAttribute("aria-current", String(button.dataset.section === key));
   }
+  showSections();
   document.dispatchEvent(new CustomEvent("loom-section"));
 }
 
@@ -80,11 +92,20 @@ function onClick(event) {
   const button = event.target.closest("[data-section]");
   if (button) return openSection(button.dataset.section);
   const level = event.target.closest("#loom-option-level [data-options]");
-  if (level) return showOptions(level.dataset.options);
+  if (level) return chooseLevel(level.dataset.options);
   const link = event.target.closest("[data-option]");
   if (!link) return undefined;
   event.preventDefault();
   return goToOption(link.dataset.option);
+}
+
+function onChoice(event) {
+  if (event.target.id === "section-choice") openSection(event.target.value);
+}
+
+function chooseLevel(level) {
+  showOptions(level);
+  showSections();
 }
 
 /** What Start and the presets answer is read out: its place is a live region before anything stands in it. */

@@ -6,8 +6,11 @@ import { facts, formValues, setFields, subscribeToForm } from "./form_values.js"
 import { fill, texts } from "./texts.js";
 
 let preset = null;
+let tellMarked = () => {};
 
-export function startMarks() {
+/** onMarked: called after each time that the marks were set. */
+export function startMarks({ onMarked }) {
+  tellMarked = onMarked;
   subscribeToForm(mark);
   document.addEventListener("loom-preset", read);
   read();
@@ -28,6 +31,7 @@ function mark(values) {
     button.classList.toggle("loom-differs", sections.has(button.dataset.section));
   }
   tellCount(differing.length);
+  tellMarked();
 }
 
 /** Whether two fields mean the same: 1e-4 and 0.0001, a list with and without blank lines. */

@@ -7,23 +7,26 @@ import { fill, texts } from "./texts.js";
 export function startNeeds() {
   subscribeToForm((values) => {
     for (const { name, needs } of facts()) {
-      const unmet = needs.find((need) => !isMet(need, values[need.option]));
+      const counts = ({ where }) => !where || isMet(where, values[where.option]);
+      const unmet = needs.find((need) => counts(need) && !isMet(need, values[need.option]));
       const block = needs.length && document.getElementById(name);
       if (block) grey(block, unmet ? reason(unmet, values[unmet.option]) : "");
     }
   });
 }
 
-/** As `Need.is_met` in backend/config/needs.py, on fields. */
+/** As `Need.is_met` in backend/config/needs.py, on fields, of which one that holds a list has it line by line. */
 function isMet({ values, is_not }, value) {
   const text = String(value ?? "").trim();
-  const holds = values.length ? values.includes(text) : value !== false && text !== "" && text !== "0";
+  const lines = text.split("\n").map((line) => line.trim().toLowerCase());
+  const has = () => values.some((wanted) => lines.includes(wanted.toLowerCase()));
+  const holds = values.length ? has() : value !== false && text !== "" && text !== "0";
   return holds !== is_not;
 }
 
 function reason({ option, values, is_not }, value) {
   const label = labelOf(option);
-  if (values.length) return fill(texts.form.needs.is_value, { label, value });
+  if (values.length && value !== "") return fill(texts.form.needs.is_value, { label, value });
   if (typeof value === "boolean") return fill(value ? texts.form.needs.is_on : texts.form.needs.is_off, { label });
   return fill(is_not ? texts.form.needs.is_given : texts.form.needs.is_empty, { label });
 }

@@ -15,7 +15,7 @@ export function showOptions(level) {
   for (const button of buttons()) button.setAttribute("aria-pressed", String(button.dataset.options === level));
   localStorage.setItem(KEPT, level);
   const current = document.querySelector("#loom-sections-nav [aria-current=true]");
-  if (current && !current.offsetParent) document.querySelector("#loom-sections-nav [data-section]").click();
+  if (level === "basic" && current && !current.classList.contains("loom-basic")) document.querySelector("#loom-sections-nav [data-section]").click();
 }
 
 /** Make sure that an option's field is shown. */

@@ -15,9 +15,9 @@ from gui.form import Draft, form_of
 from gui.loaded_preset import LoadedPreset
 from gui.tabs.events import EVENT_OPTIONS
 from gui.tabs.train_changes import ChangesCard, ChangesHandlers, build_changes
-from gui.tabs.train_history import HistoryButtons, build_history, keep_change, redo, undo
+from gui.tabs.train_history import HistoryButtons, HistoryHandlers, build_history
 from gui.tabs.train_import import ImportCard, ImportHandlers, build_import, build_import_button
-from gui.tabs.train_plan import PlanHandlers, PlanSide, Shown, build_plan_side
+from gui.tabs.train_plan import PlanHandlers, PlanSide, Shown, build_plan_bar, build_plan_side
 from gui.tabs.train_presets import (
     PresetChoice,
     PresetHandlers,
@@ -53,10 +53,12 @@ Fields = list[gr.components.Component]
 class TrainTab:
     """What is to be done when a page is opened: fill the form, then show the plan, which may take longer.
 
-    fields: what `show` takes, the form's fields and what is chosen beside the plan.
+    refill: the same for a form in which something stands already. fields: what `show` takes, the form's fields and
+    what is chosen beside the plan.
     """
 
     fill: Callable[[], list[Any]]
+    refill: Callable[[], list[Any]]
     filled: Fields
     show: Callable[..., Shown]
     fields: Fields
@@ -80,10 +82,11 @@ def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
             fields = build_fields(texts)
         with gr.Column(scale=4, min_width=300, elem_id="loom-plan-side"):
             side = build_plan_side(texts)
-    plans, changing = PlanHandlers(workspace, texts), ChangesHandlers(texts)
+        build_plan_bar(texts)
+    plans, changing, histories = PlanHandlers(workspace, texts), ChangesHandlers(texts), HistoryHandlers(workspace)
     _wire_plan(plans, side, fields, texts)
     _wire_scripts(fields)
-    _wire_history(history, fields)
+    _wire_history(histories, history, fields)
     _wire_changes(changing, changes, side, fields)
     preset_handlers = PresetHandlers(workspace, changing, texts)
     _wire_preset_choice(preset_handlers, choice, changes, side, fields, workspace)
@@ -97,14 +100,18 @@ def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
         **EVENT_OPTIONS,
     )
 
-    def fill() -> list[Any]:
-        """The form as it was left, when a page is opened."""
-        choices = gr.Dropdown(choices=preset_choices(workspace, texts))
-        kept = zip(Draft(workspace).load(), form_of({}), strict=True)
-        fields = [gr.skip() if value == default else value for value, default in kept]  # shown as they are already
-        return [choices, preset_handlers.describe(DEMO_PRESET), *fields]
+    def refill() -> list[Any]:
+        """The form as it was left."""
+        choices, draft = gr.Dropdown(choices=preset_choices(workspace, texts)), Draft(workspace).load()
+        return [choices, preset_handlers.describe(DEMO_PRESET), *histories.restored(draft), *draft]
 
-    return TrainTab(fill, [choice.chosen, keeping.about, *fields], plans.show, [*side.choices, *fields], side.shown)
+    def fill() -> list[Any]:
+        """The same where nothing was changed since the page was built: defaults are shown as they are already."""
+        before = [None] * (len(filled) - len(fields)) + form_of({})
+        return [gr.skip() if value == shown else value for value, shown in zip(refill(), before, strict=True)]
+
+    filled = [choice.chosen, keeping.about, *history.shown, *fields]
+    return TrainTab(fill, refill, filled, plans.show, [*side.choices, *fields], side.shown)
 
 
 def _wire_plan(plans: PlanHandlers, side: PlanSide, fields: Fields, texts: Texts) -> None:
@@ -132,19 +139,19 @@ def _wire_scripts(fields: Fields) -> None:
     write.click(None, inputs=fields, outputs=fields, js=WRITE_FORM, show_progress_on=write, **EVENT_OPTIONS)
 
 
-def _wire_history(buttons: HistoryButtons, fields: Fields) -> None:
+def _wire_history(handlers: HistoryHandlers, buttons: HistoryButtons, fields: Fields) -> None:
     inputs = [buttons.history, *fields]
     in_turn: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "form history"}  # they change one history
     gr.on(
         [field.change for field in fields],
-        keep_change,
+        handlers.keep_change,
         inputs=inputs,
         outputs=buttons.shown,
         trigger_mode="always_last",
         **in_turn,
         **EVENT_OPTIONS,
     )
-    for button, move in ((buttons.undo, undo), (buttons.redo, redo)):
+    for button, move in ((buttons.undo, handlers.undo), (buttons.redo, handlers.redo)):
         shown = {"outputs": [*buttons.shown, *fields], "show_progress_on": button, **in_turn, **EVENT_OPTIONS}
         button.click(move, inputs=inputs, **shown)
 

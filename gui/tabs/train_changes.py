@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from backend.config.importing import PassedOver
+from backend.config.imported import PassedOver
 from gui.changes_view import fields_with, find_changes, format_changes
 from gui.form import FieldValue
 from gui.problem_notes import told

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from gui.form import FieldValue
 from gui.form_history import FormHistory
+from gui.kept_history import KeptHistory
 from gui.texts import Texts
 
 
@@ -23,7 +26,7 @@ class HistoryButtons:
 
     @property
     def shown(self) -> list[gr.components.Component]:
-        """What the functions below fill."""
+        """What the handlers below fill."""
         return [self.history, self.undo, self.redo]
 
 
@@ -36,27 +39,38 @@ def build_history(texts: Texts) -> HistoryButtons:
     return HistoryButtons(undo, redo, history)
 
 
-def keep_change(history: FormHistory | None, *raw: FieldValue) -> list[Any]:
-    """The history with what the form holds now; it begins with the first form it is told."""
-    kept = history.edited(raw, now=time.monotonic()) if history else FormHistory(tuple(raw))
-    return _shown(kept)
+class HistoryHandlers:
+    """What keeps the history and goes through it."""
 
+    def __init__(self, workspace: Path) -> None:
+        self.kept = KeptHistory(workspace)
 
-def undo(history: FormHistory | None, *raw: FieldValue) -> list[Any]:
-    """The history and the form before the last change."""
-    return _moved(history, history.undone() if history else None, raw)
+    def restored(self, raw: Sequence[FieldValue]) -> list[Any]:
+        """The history that was kept, where the page opens with this form; a form of another origin is a change."""
+        kept = self.kept.load()
+        return _shown(kept.edited(raw, now=time.monotonic()) if kept else FormHistory(tuple(raw)))
 
+    def keep_change(self, history: FormHistory | None, *raw: FieldValue) -> list[Any]:
+        """The history with what the form holds now; it begins with the first form it is told."""
+        return self._keep(history.edited(raw, now=time.monotonic()) if history else FormHistory(tuple(raw)))
 
-def redo(history: FormHistory | None, *raw: FieldValue) -> list[Any]:
-    """The history and the form after the change that was undone last."""
-    return _moved(history, history.redone() if history else None, raw)
+    def undo(self, history: FormHistory | None, *raw: FieldValue) -> list[Any]:
+        """The history and the form before the last change."""
+        return self._moved(history, history.undone() if history else None, raw)
 
+    def redo(self, history: FormHistory | None, *raw: FieldValue) -> list[Any]:
+        """The history and the form after the change that was undone last."""
+        return self._moved(history, history.redone() if history else None, raw)
 
-def _moved(history: FormHistory | None, moved: FormHistory | None, raw: tuple[FieldValue, ...]) -> list[Any]:
-    if history is None or moved is None:
-        return [gr.skip()] * (3 + len(raw))
-    fields = [gr.skip() if new == old else new for new, old in zip(moved.present, raw, strict=True)]
-    return [*_shown(moved), *fields]
+    def _moved(self, history: FormHistory | None, moved: FormHistory | None, raw: tuple[FieldValue, ...]) -> list[Any]:
+        if history is None or moved is None:
+            return [gr.skip()] * (3 + len(raw))
+        fields = [gr.skip() if new == old else new for new, old in zip(moved.present, raw, strict=True)]
+        return [*self._keep(moved), *fields]
+
+    def _keep(self, history: FormHistory) -> list[Any]:
+        self.kept.save(history)
+        return _shown(history)
 
 
 def _shown(history: FormHistory) -> list[Any]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from backend.config.importing import Imported, import_text
+from backend.config.imported import Imported
+from backend.config.importing import import_text
 from backend.errors import OptionError, UserError
 from backend.plan.import_file import import_file
 from gui.form import FieldValue

@@ -21,6 +21,7 @@ from gui.disk import free_bytes
 from gui.form import Draft, FieldValue, read_form
 from gui.gpus import first_gpu
 from gui.memory_view import corrected_bytes
+from gui.plan_verdict import format_verdict
 from gui.plan_view import Surroundings, format_plan
 from gui.problem_notes import format_problems
 from gui.shell_view import USUAL_SHELL, format_commands
@@ -47,6 +48,7 @@ class PlanSide:
 
 def build_plan_side(texts: Texts) -> PlanSide:
     """Build the column beside the form."""
+    gr.HTML(_sheet_head(texts), elem_id="loom-plan-head", padding=False)
     with gr.Column(elem_id="loom-plan", elem_classes="loom-card"):
         gr.HTML(f"<h2>{escape(texts('plan.title'))}</h2>", padding=False)
         plan = gr.HTML(elem_id="plan", padding=False)
@@ -75,6 +77,16 @@ def build_plan_side(texts: Texts) -> PlanSide:
     return PlanSide([plan, toml, command], [view, shell], message, start, download)
 
 
+def build_plan_bar(texts: Texts) -> None:
+    """Build what opens the plan on a narrow screen; gui/assets/plan_sheet.js makes a sheet of the column there."""
+    button = (
+        "<button type='button' id='loom-plan-open' aria-haspopup='dialog' aria-expanded='false'>"
+        f"<b>{escape(texts('plan.title'))}</b> <span id='loom-plan-told'></span>"
+        "<span aria-hidden='true'>▴</span></button>"
+    )
+    gr.HTML(button, elem_id="loom-plan-bar", padding=False)
+
+
 class PlanHandlers:
     """What the plan side shows for a form; each result goes to the components named in PlanSide."""
 
@@ -96,15 +108,17 @@ class PlanHandlers:
             toml = self.toml(configuration, only_differing=view == "differing")
         except UserError as error:
             waiting = self.texts("plan.waiting")
-            return format_problems(error.problems, self.texts), waiting, waiting
-        plan = make_plan(configuration)
+            problems = format_problems(error.problems, self.texts)
+            return problems + format_verdict(error.problems, None, self.texts), waiting, waiting
+        around = self._surroundings(configuration)
+        plan = make_plan(configuration, on_gpu=around.on_gpu)
         if demo_is_missing(configuration, workspace=self.workspace):
             mended = (problem for problem in plan.problems if problem.option not in FILE_OPTIONS)
             plan = replace(plan, problems=(self._demo_not_made(), *mended))
-        around = self._surroundings(configuration)
         plan = replace(plan, problems=(*plan.problems, *self.shortages(plan, around)))
         commands = format_commands(configuration, workspace=self.workspace, shell=shell, texts=self.texts)
-        return format_plan(plan, configuration, around, self.texts), toml, commands
+        verdict = format_verdict(plan.problems, plan, self.texts)
+        return format_plan(plan, configuration, around, self.texts) + verdict, toml, commands
 
     def toml(self, configuration: Configuration, *, only_differing: bool) -> str:
         """The TOML that Start will use, or what of it differs from the defaults."""
@@ -142,6 +156,11 @@ class PlanHandlers:
 
     def _demo_not_made(self) -> Problem:
         return Problem(self.texts("plan.demo_missing"), self.texts("plan.demo_missing_hint"), severity="warning")
+
+
+def _sheet_head(texts: Texts) -> str:
+    close = escape(texts("plan.close"))
+    return f"<button type='button' id='loom-plan-close' class='loom-button'>{close}</button>"
 
 
 def _read_only_text(elem_id: str, label: str) -> gr.Textbox:

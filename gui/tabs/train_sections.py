@@ -70,15 +70,19 @@ def _navigation(texts: Texts) -> str:
         f"<span>{escape(texts.section(key, title))}</span></button>"
         for key, (title, options) in sections().items()
     )
+    choices = "".join(
+        f"<option value='{key}'>{escape(texts.section(key, title))}</option>" for key, (title, _) in sections().items()
+    )
     facts = json.dumps([_facts(declared, key) for key, (_, options) in sections().items() for declared in options])
-    search, all_sections, shown = (
-        escape(texts(f"train.navigation.{name}")) for name in ("search", "sections", "shown")
+    search, all_sections, section, shown = (
+        escape(texts(f"train.navigation.{name}")) for name in ("search", "sections", "section", "shown")
     )
     basic, everything = (escape(texts(f"train.navigation.{name}")) for name in ("basic", "all"))
     return (
         f"<input type='search' id='option-search' placeholder='{search}' aria-label='{search}' "
         f"autocomplete='off'><div id='option-hits' hidden></div><div id='loom-facts' data-facts='{escape(facts)}' "
         f"hidden></div><nav aria-label='{all_sections}'>{buttons}</nav>"
+        f"<label id='loom-section-choice'>{section}<select id='section-choice'>{choices}</select></label>"
         "<p id='loom-differing' class='loom-muted' role='status'></p>"
         f"<div id='loom-option-level' role='group' aria-label='{shown}'>"
         f"<button type='button' data-options='basic'>{basic}</button>"

@@ -39,7 +39,7 @@ def test_the_defaults_leave_no_doubts():
         (
             {"weighting_scheme": "mode", "timestep_sampling": "uniform"},
             "weighting_scheme",
-            "mode only acts with timestep_sampling sigma",
+            "weighting_scheme has no effect: timestep_sampling is uniform (choose sigma to use it)",
         ),
         ({"num_timestep_buckets": 4}, "num_timestep_buckets", "timestep_sampling is sigma"),
         ({"max_timestep": 300}, "min_timestep", "musubi-tuner counts them from the noisy end"),

@@ -1,9 +1,11 @@
 """Configuration files: reading whatever musubi-tuner reads, writing what both read alike."""
 
+import re
 import sys
 
 import pytest
 import toml
+import tomlkit
 from hypothesis import assume, given
 
 from backend.config.configuration import Configuration, expand_network_args
@@ -41,7 +43,7 @@ def test_the_package_that_musubi_tuner_reads_with_gives_the_same_values(values):
     assert toml.loads(text) == tomllib.loads(text)
 
 
-def test_a_file_is_written_in_sections_with_the_label_of_each_option(tmp_path):
+def test_a_file_is_written_in_sections_with_a_comment_at_each_option(tmp_path):
     configuration = Configuration.from_values(
         {"loraplus_lr_ratio": 4, "exclude_patterns": [r".*blocks\.\d.*"], "seed": 1}
     )
@@ -49,14 +51,48 @@ def test_a_file_is_written_in_sections_with_the_label_of_each_option(tmp_path):
     write_configuration(path, configuration, title="LoRA Loom run 1")
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# LoRA Loom run 1\n")
-    assert "[network]\nnetwork_module" in text
+    assert "[network] # LoRA network\nnetwork_module" in text and "[optimizer]\n" in text
     assert "network_dim = 32 # Rank\n" in text
-    assert "seed = 1 # Seed\n" in text
+    assert "seed = 1 # Seed; default: none\n" in text
+    assert "] # LoRA+ ratio, Exclude patterns\n" in text
+    assert "max_train_steps = 1600 # Steps [optimizer steps]\n" in text
+    assert 'mixed_precision = "bf16" # Mixed precision; no | fp16 | bf16\n' in text
+    assert 'lr_scheduler = "constant" # Learning rate schedule; constant | constant_with_warmup | linear | …\n' in text
     assert tomllib.loads(text)["network"]["network_args"] == [
         "loraplus_lr_ratio=4",
         r"exclude_patterns=[r'.*blocks\.\d.*']",
     ]
     assert read_configuration(path) == configuration
+
+
+@given(some_values)
+def test_no_comment_goes_beyond_100_columns_and_every_option_has_one(values):
+    text = formatted(configuration_of(values))
+    for table in tomlkit.parse(text).values():
+        for name, item in ((key.key, item) for key, item in table.value.body if key):
+            start, _, end = f"{name} = {item.as_string()}".rpartition("\n")
+            if comment := item.trivia.comment:
+                assert len(f"{end} {comment}") <= 100
+            else:
+                assert re.search(rf"(?m)^# .+\n{re.escape(start or end)}", text)
+
+
+def test_a_label_that_finds_no_room_stands_above_its_value():
+    path = "/models/" + "x" * 80
+    assert format_toml({"dit": path, "vae": "v"}) == (
+        f'[model]\n# Transformer (DiT)\ndit = "{path}"\nvae = "v" # Video autoencoder (VAE)\n'
+    )
+
+
+def test_what_differs_from_its_default_tells_it():
+    text = format_toml({"fp8_base": True, "learning_rate": 1e-5, "output_name": "x", "training_comment": "y"})
+    for line in (
+        "fp8_base = true # Weights in 8 bits; default: false",
+        "learning_rate = 1e-05 # Learning rate; default: 0.0002",
+        'output_name = "x" # Output name; default: lora',
+        'training_comment = "y" # Comment',
+    ):
+        assert f"{line}\n" in text
 
 
 def test_defaults_are_written_and_options_without_a_value_are_not():

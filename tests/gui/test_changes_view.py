@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from backend.config.configuration import all_options
-from backend.config.importing import PassedOver
+from backend.config.imported import PassedOver
 from gui.changes_view import fields_with, find_changes, format_changes
 from gui.form import form_of
 from gui.texts import texts_of

@@ -109,6 +109,23 @@ def test_the_forecast_tells_what_it_assumes(configuration):
     assert "keeps 16 bytes" in shown(configuration.changed(optimizer_type="prodigy"))
 
 
+@pytest.mark.parametrize(
+    ("texts", "cuda", "none"),
+    [(ENGLISH, "CUDA itself", "No GPU was found here"), (JAPANESE, "CUDA本体", "GPUが見つからない")],
+)
+def test_cuda_is_counted_only_where_a_gpu_is_known(configuration, tmp_path, texts, cuda, none):
+    def told(around):
+        plan = make_plan(configuration, on_gpu=around.on_gpu)
+        return format_plan(plan, configuration, around, texts)
+
+    on_cpu = Experience(runs=1, device="CPU", total_bytes=2**33, on_gpu=False)
+    for around in (NOTHING, Surroundings(experience=on_cpu)):
+        assert none in told(around) and cuda not in told(around)
+    on_gpu = replace(on_cpu, on_gpu=True)  # of a maker that has another driver
+    for around in (Surroundings(gpu=("GPU 7", 2**34)), Surroundings(experience=on_gpu)):
+        assert cuda in told(around) and none not in told(around)
+
+
 def test_loraplus_draws_a_line_for_each_group(configuration):
     plus = configuration.changed(loraplus_lr_ratio=4, lr_scheduler="cosine")
     rate, noise = plots(shown(plus))

@@ -1,4 +1,4 @@
-"""What problems and errors say, read from the sources: each message and hint with {1}, {2}, … for its values."""
+"""What problems, errors and reasons say, read from the sources: each with {1}, {2}, … for its values."""
 
 from __future__ import annotations
 
@@ -50,6 +50,9 @@ def messages() -> dict[str, str]:
 
 def _told(tree: ast.Module, *, callees: Collection[str]) -> Iterator[str]:
     constants = _assignments(tree.body)
+    for name, values in constants.items():
+        if name.endswith("_REASON"):  # why an import passes a setting over
+            yield from (text for value in values for text in _templates(value, constants))
     functions = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
     for scope in [tree, *functions]:
         local = _assignments(ast.walk(scope)) if scope is not tree else {}

@@ -10,7 +10,7 @@ from backend.errors import OptionError
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
 from backend.plan.activations import Tokens, learning_blocks
 from backend.plan.adapters import adapter_sizes
-from backend.plan.memory import forecast_memory, is_known_optimizer, optimizer_bytes
+from backend.plan.memory import RESERVE, forecast_memory, is_known_optimizer, optimizer_bytes
 from backend.plan.modules import TransformerShape, block_linears
 from backend.plan.selection import select_modules, trained_modules
 from backend.plan.weight_sizes import weight_numbers
@@ -101,6 +101,15 @@ def test_an_optimizer_has_the_state_of_its_kind(name, bytes_each):
     network = sizes(network_dim=4)
     assert optimizer_bytes(name, network.values()) == bytes_each * sum(size.parameters for size in network.values())
     assert is_known_optimizer(name) == (name != "my.Own")
+
+
+def test_without_a_gpu_nothing_is_counted_for_cuda():
+    forecasts = [
+        forecast_memory(MemoryOptions(), shape=MIDDLE, sizes={}, tokens=PICTURE, on_gpu=on_gpu)
+        for on_gpu in (True, False)
+    ]
+    assert [forecast.reserve for forecast in forecasts] == [RESERVE, 0]
+    assert [forecast.total - forecast.allocated for forecast in forecasts] == [RESERVE, 0]
 
 
 def test_adafactor_keeps_rows_and_columns():

@@ -27,7 +27,7 @@ def training(project, **values) -> Configuration:
 def past_run(project, configuration, *, ratio=1.0, seconds=2.0, step=50, device="GPU 7", kind="cuda") -> None:
     """A run of that configuration that has needed `ratio` of its forecast."""
     run = submit_training(configuration, workspace=project.workspace)
-    forecast = make_plan(configuration).memory
+    forecast = make_plan(configuration, on_gpu=kind == "cuda").memory
     peak = round(forecast.total * ratio) - (RESERVE if kind == "cuda" else 0)
     memory = {"kind": kind, "device": device, "total_bytes": 24 * 2**30, "peak_bytes": peak}
     status = {"phase": "done", "step": step, "seconds_per_step": seconds, "outcome": "finished", "memory": memory}
@@ -44,6 +44,7 @@ def test_a_run_tells_what_it_needed_beside_its_forecast_and_how_fast_it_was(proj
     past_run(project, configuration, ratio=1.25, seconds=3.0, kind=kind)
     known = experience_of(configuration, workspace=project.workspace)
     assert (known.runs, known.device, known.total_bytes) == (1, "GPU 7", 24 * 2**30)
+    assert known.on_gpu == (kind == "cuda")
     assert known.memory_ratio == pytest.approx(1.25, abs=1e-6)
     assert known.seconds_per_operation == pytest.approx(3.0 / make_plan(configuration).operations)
 
