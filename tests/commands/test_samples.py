@@ -85,7 +85,7 @@ def test_what_was_learned_shows(sampled):
 
 
 def test_sampling_changes_nothing_of_the_training(project, sampled):
-    done = project.train(*TRAINING, "--output_name", "s")
+    done = project.train_forked(*TRAINING, "--output_name", "s")
     assert done.returncode == 0, done.stdout + done.stderr
     without = load_lora(project.newest_run().checkpoints / "s.safetensors")[0]
     found = load_lora(sampled.checkpoints / "s.safetensors")[0]
@@ -94,7 +94,7 @@ def test_sampling_changes_nothing_of_the_training(project, sampled):
 
 def test_samples_do_not_depend_on_dropout(project, sampled):
     """The last sample of a training is what its LoRA file gives, without any dropout."""
-    done = project.train(
+    done = project.train_forked(
         *("--network_alpha", "2", "--sample_at_first", "--output_name", "t", *sampling(project)),
         *("--network_weights", str(sampled.checkpoints / "s.safetensors"), "--max_train_steps", "1"),
     )  # fmt: skip
