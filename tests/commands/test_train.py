@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from backend.__main__ import main
 from backend.commands.train import train
 from backend.config.configuration import Configuration
 from backend.config.toml_file import read_configuration
@@ -240,15 +241,15 @@ def test_an_existing_lora_is_not_overwritten(project, tmp_path):
     assert (tmp_path / "mine.safetensors").read_bytes() == b"precious"
 
 
-def test_timesteps_are_shown_without_a_run(project, tmp_path):
+def test_timesteps_are_shown_without_a_run(tmp_path, capsys):
     sampling = ("--timestep_sampling", "shift", "--discrete_flow_shift", "7", "--min_timestep", "500")
-    done = project.train(*sampling, "--show_timesteps", "console", "--workspace", str(tmp_path / "w"))
-    assert done.returncode == 0, done.stderr
-    rows = done.stdout.splitlines()[2:]
+    shown = ("train", *sampling, "--workspace", str(tmp_path / "w"), "--show_timesteps")
+    assert main([*shown, "console"]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
     assert len(rows) == 50
     assert all("#" not in row for row in rows[:25]) and "#" in rows[-1]
-    done = project.train(*sampling, "--show_timesteps", "image", "--workspace", str(tmp_path / "w"))
-    assert done.stdout == f"saved {tmp_path / 'w' / 'timesteps.png'}\n"
+    assert main([*shown, "image"]) == 0
+    assert capsys.readouterr().out == f"saved {tmp_path / 'w' / 'timesteps.png'}\n"
     assert [path.name for path in (tmp_path / "w").iterdir()] == ["timesteps.png"]
 
 
@@ -282,7 +283,9 @@ def test_files_of_an_earlier_training_are_overwritten_only_when_asked(project, t
     options = (*options, "--save_every_n_steps", "1")
     assert project.train(*options).returncode == 2
     assert (tmp_path / "mine-step00000001.safetensors").read_bytes() == b"old"
-    done = project.train_forked(*options, "--overwrite", "--no_metadata", "--metadata_title", "Mine", "--metadata_reso", "640")
+    done = project.train_forked(
+        *options, "--overwrite", "--no_metadata", "--metadata_title", "Mine", "--metadata_reso", "640"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     _, metadata = load_lora(tmp_path / "mine-step00000001.safetensors")
     assert metadata["modelspec.title"] == "Mine" and metadata["modelspec.resolution"] == "640x640"
@@ -292,7 +295,9 @@ def test_files_of_an_earlier_training_are_overwritten_only_when_asked(project, t
 @pytest.mark.parametrize("option", ["--fp8_base", "--fp8_scaled"])
 def test_weights_in_8_bits_train_after_a_lora_is_merged_into_them(finished, project, option):
     merged = finished.checkpoints / "küche 1.safetensors"
-    done = project.train_forked(option, "--base_weights", str(merged), "--max_train_steps", "2", "--gradient_checkpointing")
+    done = project.train_forked(
+        option, "--base_weights", str(merged), "--max_train_steps", "2", "--gradient_checkpointing"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     tensors, metadata = load_lora(project.newest_run().checkpoints / "lora.safetensors")
     assert all(tensor.isfinite().all() for tensor in tensors.values())
@@ -373,7 +378,8 @@ def test_secrets_reach_nothing_that_a_run_writes(project, tmp_path):
     assert "hunter" not in done.stdout + done.stderr
 
 
-def test_doubtful_options_are_told_before_the_training_starts(project):
-    done = project.train(*LEARN, "--max_train_steps", "1", "--save_last_n_steps", "5")
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_doubtful_options_are_told_before_the_training_starts(project, tmp_path):
+    (tmp_path / "a.safetensors").touch()  # so that it does not start
+    done = project.train("--save_last_n_steps", "5", "--output_dir", str(tmp_path), "--output_name", "a")
+    assert done.returncode == 2
     assert "warning: save_last_n_steps has no effect: save_every_n_steps is not given" in done.stderr
