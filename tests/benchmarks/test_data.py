@@ -1,19 +1,15 @@
 """The benchmark of datasets, for a few files that take no time."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+from tests import forked
 
 
 def test_every_part_is_measured_beside_its_floor_and_nothing_is_left(tmp_path):
     few = ["--files", "60", "--batches", "3", "--pictures", "3", "--clips", "1", "--resolution", "64"]
     few += ["--step_seconds", "0.01", "--batch_size", "2", "--folder", str(tmp_path / "made")]
     (tmp_path / "made").mkdir()
-    command = [sys.executable, "benchmarks/data.py", "--json", str(tmp_path / "f.json"), *few]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    done = forked.run("benchmarks/data.py", "--json", tmp_path / "f.json", *few)
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))
     assert len(done.stdout.splitlines()) == len(figures)

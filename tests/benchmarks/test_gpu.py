@@ -1,18 +1,14 @@
 """The benchmark for a GPU, for a model that takes no time on a CPU."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests import forked
 
 
 def run(*arguments):
-    command = [sys.executable, "benchmarks/gpu.py", "--size", "tiny", "--resolution", "32", "48", *arguments]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    return forked.run("benchmarks/gpu.py", "--size", "tiny", "--resolution", "32", "48", *arguments)
 
 
 @pytest.mark.parametrize(

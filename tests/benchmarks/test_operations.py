@@ -1,19 +1,15 @@
 """The shares of a step by kind of operation, for a model that takes no time."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests import forked
 
 
 @pytest.mark.parametrize("options", [("fp32",), ("bf16", "--checkpointing")])
 def test_the_shares_of_all_kinds_are_the_whole(options):
-    command = [sys.executable, "benchmarks/operations.py", "--size", "tiny", "--repeats", "1", "--dtype", *options]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    done = forked.run("benchmarks/operations.py", "--size", "tiny", "--repeats", "1", "--dtype", *options)
     assert done.returncode == 0, done.stderr
     *kinds, whole = done.stdout.splitlines()
     assert {line[:34].rstrip() for line in kinds} >= {"products", "attention", "attention, backward", "gelu", "norms"}

@@ -1,18 +1,14 @@
 """The benchmark of a step, for a model that takes no time."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests import forked
 
 
 def run(*arguments):
-    command = [sys.executable, "benchmarks/step.py", "--sizes", "tiny", "--repeats", "2", "--threads", "1", *arguments]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    done = forked.run("benchmarks/step.py", "--sizes", "tiny", "--repeats", "2", "--threads", "1", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from PIL import Image
 from backend.__main__ import main
 from backend.config.dataset import read_dataset_file
 from backend.dataset.cached import find_cached_items
+from tests import forked
 from tests.caching.small_dataset import write_dataset
 from tests.models.tiny_text_models import write_clip_folder, write_llama_folder
 
@@ -118,8 +118,8 @@ def test_an_empty_folder_is_an_error(tmp_path, latent_arguments, text_arguments,
 
 def test_a_run_folder_learns_of_progress_and_outcome(latent_arguments, tmp_path):
     run = tmp_path / "run"
-    environment = os.environ | {"LORALOOM_RUN": str(run)}
-    subprocess.run([sys.executable, "-m", "backend", *latent_arguments], env=environment, check=True)
+    ended = forked.run("-m", "backend", *latent_arguments, environment={"LORALOOM_RUN": str(run)})
+    assert ended.returncode == 0, ended.stderr
     status = json.loads((run / "status.json").read_text())
     assert (status["outcome"], status["step"], status["total_steps"]) == ("finished", 12, 12)
 
@@ -128,8 +128,7 @@ def test_a_stop_request_ends_the_work_after_a_batch(config, latent_arguments, tm
     run = tmp_path / "run"
     (run / "requests").mkdir(parents=True)
     (run / "requests" / "stop").touch()
-    environment = os.environ | {"LORALOOM_RUN": str(run)}
-    ended = subprocess.run([sys.executable, "-m", "backend", *latent_arguments], env=environment, check=False)
+    ended = forked.run("-m", "backend", *latent_arguments, environment={"LORALOOM_RUN": str(run)})
     assert ended.returncode == 130
     assert json.loads((run / "status.json").read_text())["outcome"] == "stopped"
     assert len(list(config.parent.glob("cache_*/*"))) == 1

@@ -1,17 +1,14 @@
 """`python -m backend demo`, as it is called."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from backend.__main__ import main
-from backend.commands.demo import make_demo, train_demo
+from backend.commands.demo import make_demo
 from backend.config.configuration import Configuration
 from backend.config.dataset import read_dataset_file
 from backend.config.presets import find_preset, read_preset, read_title
@@ -22,8 +19,7 @@ from backend.runs.demo_folder import DemoFolder
 from backend.runs.folder import RunFolder, RunState, list_runs
 from backend.runs.status import Reporter
 from backend.visual_files import read_frames
-
-PROJECT = Path(__file__).parents[2]
+from tests import forked
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +57,16 @@ def test_the_preset_can_be_started(workspace):
     assert read_title(find_preset("demo", workspace=workspace))[0] == "Demo"
 
 
-def test_training_it_shows_in_samples_what_was_learned(workspace):
+@pytest.fixture(scope="module")
+def trained(workspace) -> tuple[RunFolder, str]:
+    """The demo's training as it is shipped, and what the command printed."""
+    output = _run_command("--workspace", str(workspace), "--train")
+    return list_runs(workspace)[0], output
+
+
+def test_training_it_shows_in_samples_what_was_learned(trained):
     """Hearts, which the model has never seen, change; two samples of one prompt have the same noise."""
-    assert train_demo(workspace) == 0
-    samples = list_runs(workspace)[0].samples
+    samples = trained[0].samples
     for index in ("00", "01"):
         before, after = (
             read_frames(next(samples.glob(f"demo_{label}_{index}_*.mp4"))).astype(int)
@@ -149,16 +151,15 @@ def test_an_unknown_option_is_refused(capsys):
     assert "--trian" in capsys.readouterr().err
 
 
-def test_train_makes_a_lora_with_a_falling_loss_and_says_where_it_lies(workspace):
-    output = _run_command("--workspace", str(workspace), "--train")
-    trained = next(each for each in list_runs(workspace) if each.config_file.exists())
-    lora = trained.checkpoints / "demo.safetensors"
+def test_train_makes_a_lora_with_a_falling_loss_and_says_where_it_lies(trained, workspace):
+    run, output = trained
+    lora = run.checkpoints / "demo.safetensors"
     assert f"LoRA:  {lora}" in output
     assert f"logs:  {workspace / 'logs'}" in output
     tensors, metadata = load_lora(lora)
     assert len(tensors) == 3 * 28
     assert metadata["ss_network_dim"] == "16"
-    losses = [json.loads(line)["loss"] for line in trained.metrics_file.read_text().splitlines()]
+    losses = [json.loads(line)["loss"] for line in run.metrics_file.read_text().splitlines()]
     assert len(losses) == 200
     assert sum(losses[-30:]) < 0.8 * sum(losses[:30])
 
@@ -172,16 +173,9 @@ def _configuration(workspace: Path) -> Configuration:
 
 
 def _run_command(*arguments: str, environment: dict[str, str] | None = None) -> str:
-    """The output of the command in a process of its own, which must succeed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "backend", "demo", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, **(environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stdout
+    """What the command prints in a process of its own, which must succeed."""
+    done = forked.run("-m", "backend", "demo", *arguments, environment=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 

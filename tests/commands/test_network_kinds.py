@@ -35,7 +35,7 @@ def trained(project, request):
 
 def train(project, kind, folder, *more):
     options = ("--network_module", kind, "--network_args", *ARGUMENTS[kind], "--output_dir", str(folder))
-    done = project.train(*TRAINING, *options, *more)
+    done = project.train_forked(*TRAINING, *options, *more)
     assert done.returncode == 0, done.stdout + done.stderr
     return project.newest_run()
 
@@ -94,7 +94,7 @@ def test_another_factor_does_not_fit_the_state(trained, project, tmp_path):
     kind, _, folder = trained
     state = folder / f"a-step{SAVED_AT:08d}-state"
     options = ("--network_module", kind, "--resume", str(state), "--output_dir", str(tmp_path))
-    done = project.train(*TRAINING, *options, "--network_args", "factor=2")
+    done = project.train_forked(*TRAINING, *options, "--network_args", "factor=2")
     assert done.returncode == 2
     assert f"saved with factor {4 if kind == LOKR else -1}, but now it is 2" in done.stdout
 
@@ -102,7 +102,7 @@ def test_another_factor_does_not_fit_the_state(trained, project, tmp_path):
 def test_a_training_starts_from_a_file_with_its_own_ranks_and_factor_and_others_merged(trained, project):
     kind, _, folder = trained
     start = folder / "a.safetensors"
-    done = project.train(
+    done = project.train_forked(
         *("--network_module", kind, "--network_weights", str(start), "--dim_from_weights", "--max_train_steps", "1"),
         *("--base_weights", str(start), "--base_weights_multiplier", "-0.5", "--learning_rate", "1e-9", "--fp8_scaled"),
         *("--network_dim", "7", "--network_args", "factor=2"),
@@ -120,7 +120,7 @@ def test_a_training_starts_from_a_file_with_its_own_ranks_and_factor_and_others_
 def test_a_file_of_another_kind_is_merged_but_not_started_from(trained, project):
     kind, _, folder = trained
     file = str(folder / "a.safetensors")
-    assert project.train("--base_weights", file, "--max_train_steps", "1").returncode == 0
+    assert project.train_forked("--base_weights", file, "--max_train_steps", "1").returncode == 0
     runs = len(list((project.workspace / "runs").iterdir()))
     done = project.train("--network_weights", file, "--max_train_steps", "1")
     assert done.returncode == 2

@@ -2,8 +2,6 @@
 
 import json
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,8 @@ import torch
 
 from backend.networks.files import load_lora
 from backend.runs.folder import RunState, list_runs
-from tests.commands.tiny_project import PROJECT, interrupt, make_project, processes_of, wait_for_step
+from tests import forked
+from tests.commands.tiny_project import interrupt, make_project, processes_of, wait_for_step
 
 # Of 5 batches two processes compute 2, 2 and 1: at the end of an epoch one has nothing of its own to do.
 TRAINING = (
@@ -38,7 +37,8 @@ def together(project):
 
 
 def train(project, name, *more):
-    done = project.train(*TRAINING, "--output_name", name, "--output_dir", str(project.folder / name), *more)
+    train = project.train if "--num_processes" in more else project.train_forked
+    done = train(*TRAINING, "--output_name", name, "--output_dir", str(project.folder / name), *more)
     assert done.returncode == 0, done.stdout + done.stderr
     return project.newest_run()
 
@@ -156,6 +156,7 @@ print(ddp.gradient_as_bucket_view, ddp.static_graph, accelerator.init_handler.ti
 """
 
 
-def test_what_the_options_say_of_processes_reaches_accelerate():
-    ended = subprocess.run([sys.executable, "-c", MAKES_AN_ACCELERATOR], cwd=PROJECT, capture_output=True, text=True)
+def test_what_the_options_say_of_processes_reaches_accelerate(tmp_path):
+    (tmp_path / "program.py").write_text(MAKES_AN_ACCELERATOR, encoding="utf-8")
+    ended = forked.run(tmp_path / "program.py")
     assert ended.stdout.split() == ["True", "True", "0:07:00", "bf16"], ended.stderr

@@ -37,7 +37,7 @@ def whole(project):
 
 
 def trained(project, folder, *more):
-    done = project.train(*TRAINING, "--output_dir", str(folder), *more)
+    done = project.train_forked(*TRAINING, "--output_dir", str(folder), *more)
     assert done.returncode == 0, done.stdout + done.stderr
     return project.newest_run()
 
@@ -93,12 +93,12 @@ def test_a_training_that_was_stopped_anywhere_goes_on_in_its_own_folder(project,
     assert f"resume from {state}" in run.status().message
 
     end = ("--max_train_steps", str(step + 2))
-    done = project.train(*options, *end, "--resume", str(state))
+    done = project.train_forked(*options, *end, "--resume", str(state))
     assert done.returncode == 0, done.stdout + done.stderr
     resumed = metrics_of(project.newest_run())
     assert [row["step"] for row in resumed] == [step + 1, step + 2]
 
-    done = project.train(*options, *end, "--output_name", "never stopped")
+    done = project.train_forked(*options, *end, "--output_name", "never stopped")
     assert done.returncode == 0, done.stdout + done.stderr
     assert metrics_of(project.newest_run())[step:] == resumed
     found = tensors_of(tmp_path)
@@ -107,7 +107,7 @@ def test_a_training_that_was_stopped_anywhere_goes_on_in_its_own_folder(project,
 
 def test_settings_that_do_not_fit_the_state_are_named_before_the_model_is_loaded(project, whole, tmp_path):
     state = project.folder / "whole" / "a-step00000004-state"
-    done = project.train(
+    done = project.train_forked(
         *TRAINING, "--output_dir", str(tmp_path), "--resume", str(state), "--network_dim", "4", "--network_dropout", "0"
     )
     assert done.returncode == 2
@@ -128,7 +128,7 @@ def test_a_new_learning_rate_holds_from_there_on_and_is_told(project, whole, tmp
 
 def test_a_state_at_the_end_is_told_and_can_be_made_longer(project, whole, tmp_path):
     state = project.folder / "whole" / "a-state"
-    done = project.train(*TRAINING, "--output_dir", str(tmp_path), "--resume", str(state))
+    done = project.train_forked(*TRAINING, "--output_dir", str(tmp_path), "--resume", str(state))
     assert done.returncode == 2
     assert "is at step 9, and the training has 9" in done.stdout
     run = trained(project, tmp_path, "--resume", str(state), "--max_train_epochs", "4")
@@ -172,5 +172,5 @@ def test_a_kill_while_saving_leaves_whole_files_and_states_only(project, tmp_pat
     assert 3 <= len(files) <= 5 and 3 <= len(states) <= 5
     assert all(read_state_record(state).step == int(state.name[len("dead-step") :][:8]) for state in states)
     step = read_state_record(states[-1]).step
-    done = project.train(*options, "--resume", str(states[-1]), "--max_train_steps", str(step + 1))
+    done = project.train_forked(*options, "--resume", str(states[-1]), "--max_train_steps", str(step + 1))
     assert done.returncode == 0, done.stdout + done.stderr

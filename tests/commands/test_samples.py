@@ -9,10 +9,11 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from backend.errors import StoppedByUser
 from backend.networks.files import load_lora
 from backend.runs.folder import RunState
 from backend.visual_files import read_description, read_frames
-from tests.commands.tiny_project import interrupt, make_project, wait_for_step
+from tests.commands.tiny_project import make_project, wait_for_step
 from tests.models.tiny_text_models import write_clip_folder, write_llama_folder
 
 VAE = Path(__file__).parents[1] / "golden" / "vae_model.safetensors"
@@ -85,7 +86,7 @@ def test_what_was_learned_shows(sampled):
 
 
 def test_sampling_changes_nothing_of_the_training(project, sampled):
-    done = project.train(*TRAINING, "--output_name", "s")
+    done = project.train_forked(*TRAINING, "--output_name", "s")
     assert done.returncode == 0, done.stdout + done.stderr
     without = load_lora(project.newest_run().checkpoints / "s.safetensors")[0]
     found = load_lora(sampled.checkpoints / "s.safetensors")[0]
@@ -94,7 +95,7 @@ def test_sampling_changes_nothing_of_the_training(project, sampled):
 
 def test_samples_do_not_depend_on_dropout(project, sampled):
     """The last sample of a training is what its LoRA file gives, without any dropout."""
-    done = project.train(
+    done = project.train_forked(
         *("--network_alpha", "2", "--sample_at_first", "--output_name", "t", *sampling(project)),
         *("--network_weights", str(sampled.checkpoints / "s.safetensors"), "--max_train_steps", "1"),
     )  # fmt: skip
@@ -121,7 +122,7 @@ def test_a_mistake_in_the_prompts_is_told_before_anything_is_loaded(project, tmp
 
 
 def test_wandb_gets_them_too(project):
-    done = project.train(
+    done = project.train_forked(
         *TRAINING, *sampling(project), "--sample_at_first", "--max_train_epochs", "1", "--log_with", "wandb",
         WANDB_MODE="offline", WANDB_SILENT="true",
     )  # fmt: skip
@@ -146,31 +147,35 @@ def test_two_processes_share_the_prompts_and_leave_the_training_as_it_is(project
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
+def stop(run, trainer):
+    run.request("stop")
+    trainer.join()
+    assert trainer.exitcode == StoppedByUser.exit_code, run.log_file.read_text(encoding="utf-8")
+
+
 def test_samples_can_be_asked_for_at_any_time(project):
-    command = project.start_training(
+    trainer = project.start_forked(
         *TRAINING, *sampling(project), *("--max_train_epochs", "100000", "--sample_every_n_steps", "999999"),
         "--output_name", "asked",
     )  # fmt: skip
     run = wait_for_step(project, 2, output_name="asked")
     run.request("sample")
     while run.has_request("sample") or not run.samples.is_dir() or len(list(run.samples.glob("asked_*"))) < 2:
-        assert command.poll() is None, run.log_file.read_text(encoding="utf-8")
+        assert trainer.is_alive(), run.log_file.read_text(encoding="utf-8")
         time.sleep(0.1)
-    interrupt(command)
-    command.communicate()
+    stop(run, trainer)
     assert len({label for label, *_ in labels_of(run, name="asked")}) == 1
     assert run.state() is RunState.STOPPED
 
 
 def test_a_training_without_prompts_says_that_it_cannot_sample(project):
-    command = project.start_training(*TRAINING, "--max_train_epochs", "100000", "--output_name", "without")
+    trainer = project.start_forked(*TRAINING, "--max_train_epochs", "100000", "--output_name", "without")
     run = wait_for_step(project, 2, output_name="without")
     run.request("sample")
     while run.has_request("sample"):
-        assert command.poll() is None
+        assert trainer.is_alive()
         time.sleep(0.05)
-    interrupt(command)
-    command.communicate()
+    stop(run, trainer)
     assert "warning: samples were asked for, but" in run.log_file.read_text(encoding="utf-8")
     assert not run.samples.exists() and run.state() is RunState.STOPPED
 
@@ -178,15 +183,13 @@ def test_a_training_without_prompts_says_that_it_cannot_sample(project):
 def test_a_stop_ends_sampling_and_saves(project, tmp_path):
     endless = tmp_path / "endless.txt"
     endless.write_text("a cat --w 64 --h 64 --s 1000\n" * 50, encoding="utf-8")
-    command = project.start_training(
+    trainer = project.start_forked(
         *TRAINING, *sampling(project), *("--sample_prompts", str(endless), "--sample_every_n_steps", "1"),
         "--output_name", "endless",
     )  # fmt: skip
     run = wait_for_step(project, 1, output_name="endless")
     while run.status().phase != "sampling":
         time.sleep(0.05)
-    interrupt(command)
-    output, _ = command.communicate()
-    assert command.returncode == 130, output
+    stop(run, trainer)
     assert run.state() is RunState.STOPPED
     assert any(path.name.endswith("-state") for path in run.checkpoints.iterdir())

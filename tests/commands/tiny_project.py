@@ -8,13 +8,19 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
 import torch
 
 from backend.caching.files import write_clip_cache, write_latent_cache, write_llm_cache
+from backend.config.command_line import make_parser, read_arguments
+from backend.config.schema import GROUPS
 from backend.runs.folder import RunFolder, list_runs
+from backend.runs.training_job import TRAINER_MODULE, submit_training
+from backend.runs.watch import record_end
+from tests import forked
 
 PROJECT = Path(__file__).parents[2]
 TRANSFORMER = PROJECT / "tests" / "golden" / "dit_model.safetensors"
@@ -41,6 +47,26 @@ class TinyProject:
             self._command(arguments), cwd=PROJECT, env={**os.environ, **environment}, capture_output=True, text=True
         )
 
+    def train_forked(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """The training that these arguments ask for, without command and launcher, which take most of its seconds.
+
+        Its output is what stands in the log. Raises OptionError if it cannot be submitted.
+        """
+        trainer = self.start_forked(*arguments, **environment)
+        trainer.join()
+        run = self.newest_run()
+        record_end(run, code=trainer.exitcode, how="")
+        log = run.log_file.read_text(encoding="utf-8")
+        return subprocess.CompletedProcess(arguments, trainer.exitcode, log, "")
+
+    def start_forked(self, *arguments: str, **environment: str) -> BaseProcess:
+        """The same in the background."""
+        parser = make_parser("train", description="", groups=set(GROUPS) - {"caching"})
+        configuration, _ = read_arguments(parser, self._options(arguments))
+        run = submit_training(configuration, workspace=self.workspace, foreground=True)
+        program = ("-m", TRAINER_MODULE, "--config_file", run.config_file)
+        return forked.start(*program, output=run.log_file, environment=environment)
+
     def start_training(self, *arguments: str) -> subprocess.Popen[str]:
         """`python -m backend train` in the background."""
         return subprocess.Popen(
@@ -55,11 +81,13 @@ class TinyProject:
         return list_runs(self.workspace)[0]
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        command = [sys.executable, "-m", "backend", "train", "--workspace", str(self.workspace)]
-        if "--dit" not in arguments:
-            command += ["--dit", str(TRANSFORMER)]
-        command += ["--dataset_config", str(self.dataset_file), "--mixed_precision", "no", "--seed", "7"]
-        return [*command, "--network_dim", "2", *arguments]
+        return [sys.executable, "-m", "backend", "train", "--workspace", str(self.workspace), *self._options(arguments)]
+
+    def _options(self, arguments: tuple[str, ...]) -> list[str]:
+        """Of one thread: for matrices so small a second costs more than it brings, most of all on a busy machine."""
+        given = [] if "--dit" in arguments else ["--dit", str(TRANSFORMER)]
+        given += ["--dataset_config", str(self.dataset_file), "--mixed_precision", "no", "--seed", "7"]
+        return [*given, "--num_cpu_threads_per_process", "1", "--network_dim", "2", *arguments]
 
 
 def make_project(folder: Path, *, pictures: int = 3) -> TinyProject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,12 @@ from gui.texts import Texts
 
 
 def build_page(workspace: Path, texts: Texts):
+    return _built(texts.language)
+
+
+@functools.cache
+def _built(language: str):
+    """Built once: two thirds of what a test's page costs, which comes to 50 s of computing time in all tests."""
     import gradio as gr
 
     with gr.Blocks(title="Tiny") as page:

@@ -101,7 +101,7 @@ def test_steps_without_a_number_change_nothing_and_end_the_training_after_some_i
     project = make_project(tmp_path, pictures=2)
     for path in sorted((tmp_path / "cache").glob("p*_0064x0064_hv.safetensors")):
         spoil(path)
-    done = project.train("--max_train_steps", "50", "--stop_after_nan_steps", "3", "--output_name", "nan")
+    done = project.train_forked("--max_train_steps", "50", "--stop_after_nan_steps", "3", "--output_name", "nan")
     assert done.returncode == 1, done.stdout + done.stderr
     run = project.newest_run()
     failure = find_failure(run)
@@ -118,7 +118,7 @@ def test_steps_without_a_number_change_nothing_and_end_the_training_after_some_i
 def test_a_training_goes_on_after_a_step_without_a_number(tmp_path):
     project = make_project(tmp_path, pictures=3)
     spoil(tmp_path / "cache" / "p1_0064x0064_hv.safetensors")
-    done = project.train("--max_train_steps", "6", "--stop_after_nan_steps", "2", "--output_name", "one")
+    done = project.train_forked("--max_train_steps", "6", "--stop_after_nan_steps", "2", "--output_name", "one")
     assert done.returncode == 0, done.stdout + done.stderr
     run = project.newest_run()
     losses = [row["loss"] for row in rows_of(run)]

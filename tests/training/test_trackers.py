@@ -1,10 +1,7 @@
 """TensorBoard and wandb, with the real packages."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +11,7 @@ from wandb.proto import wandb_internal_pb2
 
 from backend.errors import OptionError
 from backend.training.trackers import check_wandb_login, new_log_folder, tracker_kinds
-
-PROJECT = Path(__file__).parents[2]
+from tests import forked
 
 LOGS_TWO_EPOCHS = """
 import sys
@@ -35,13 +31,9 @@ trackers.close()
 
 def log_two_epochs(kind, folder, *, name="", **environment):
     """In a process of its own, as a training does: trackers are global."""
-    ended = subprocess.run(
-        [sys.executable, "-c", LOGS_TWO_EPOCHS, kind, str(folder), name],
-        cwd=PROJECT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-    )
+    program = folder / "program.py"
+    program.write_text(LOGS_TWO_EPOCHS, encoding="utf-8")
+    ended = forked.run(program, kind, folder, name, environment=environment)
     assert ended.returncode == 0, ended.stderr
 
 
