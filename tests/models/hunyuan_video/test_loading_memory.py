@@ -14,7 +14,7 @@ from backend.plan.modules import TransformerShape
 
 PROJECT = Path(__file__).parents[3]
 SHAPE = TransformerShape(
-    hidden_size=2048, heads=16, double_blocks=2, single_blocks=3, mlp_hidden=8192, in_channels=16, text_width=256,
+    hidden_size=2048, heads=16, double_blocks=3, single_blocks=6, mlp_hidden=8192, in_channels=16, text_width=256,
     pooled_width=64,
 )  # fmt: skip
 
@@ -37,19 +37,19 @@ print(json.dumps({"peak": peak - before, "loaded": loaded}))
 
 @pytest.fixture(scope="module", params=["safetensors", "pt"])
 def weights_file(request, tmp_path_factory):
-    """A file of about 1 GB in bfloat16: what else a process holds is one part in 200 of it."""
+    """A file of about 2 GB in bfloat16."""
     with torch.device("meta"):
         names = HunyuanVideoTransformer(SHAPE).state_dict()
     tensors = {name: torch.zeros(tensor.shape, dtype=torch.bfloat16) for name, tensor in names.items()}
     path = tmp_path_factory.mktemp("large") / f"model.{request.param}"
     save_file(tensors, path) if request.param == "safetensors" else torch.save({"module": tensors}, path)
-    assert 0.9e9 < path.stat().st_size < 1.3e9
+    assert 1.8e9 < path.stat().st_size < 2.2e9
     yield path
     path.unlink()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read the way of Linux")
-@pytest.mark.parametrize(("dtype", "blocks_to_swap"), [("bfloat16", 0), ("float32", 0), ("bfloat16", 2)])
+@pytest.mark.parametrize(("dtype", "blocks_to_swap"), [("bfloat16", 0), ("float32", 0), ("bfloat16", 4)])
 def test_peak_memory_stays_under_1_1_times_the_loaded_weights(weights_file, dtype, blocks_to_swap):
     command = [sys.executable, "-c", LOAD, str(weights_file), dtype, str(blocks_to_swap)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
