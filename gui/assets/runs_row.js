@@ -41,7 +41,10 @@ export function runRow(row, actions) {
   function update(told) {
     now = told;
     const words = wordsOf(told);
-    for (const key of CELLS) setText(cells[key], words[key]);
+    for (const key of CELLS) {
+      setText(cells[key], words[key]);
+      setAttribute(cells[key], "data-unknown", words[key] === UNKNOWN ? "" : null);
+    }
     setAttribute(line, "data-state", told.state);
     setText(notes, told.notes ?? "");
     details?.update(told);
@@ -56,11 +59,11 @@ export function runRow(row, actions) {
 
 /** What the cells show. */
 function wordsOf(row) {
-  const isQueued = row.state === "queued";
+  const isHeld = row.state === "queued" && row.held;
   const steps = row.total_steps ? fill(texts.monitor.step_of, { step: formatCount(row.step ?? 0), total: formatCount(row.total_steps) }) : UNKNOWN;
   const memory = row.peak_gpu_bytes || row.peak_memory_bytes;
   return {
-    state: isQueued && row.held ? texts.runs.queue.held : texts.states[row.state],
+    state: isHeld ? `${texts.states.queued} · ${texts.runs.queue.held}` : texts.states[row.state],
     started: row.started ? formatTime(row.started) : UNKNOWN,
     duration: row.seconds ? formatDuration(row.seconds) : UNKNOWN,
     steps,
