@@ -18,6 +18,16 @@ TERMINAL_ONLY = (
 )
 
 ERRORS = ("Problem", "UserError", "InputError", "OptionError", "DatasetError", "ModelFileError", "StoppedByUser")
+MAKERS = ("_error", "_warning", "_problem", "_left_out")
+"""Functions of a module that make its problems, with the message and the hint as they are given."""
+
+WORDED = {
+    "backend/config/dataset.py": ("_wanted", "_placed"),
+    "backend/config/dataset_models.py": ("ValueError",),
+    "backend/dataset/origin.py": ("fault", "encoder_fault"),
+}
+"""Where else the words of a message are: what these functions return, or these errors say."""
+
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 UNKNOWN = "{}"
 
@@ -30,7 +40,7 @@ def messages() -> dict[str, str]:
         if name in TERMINAL_ONLY:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for template in _told(tree):
+        for template in (*_told(tree), *_worded(tree, WORDED.get(name, ()))):
             if any(character.isalpha() for character in template.replace(UNKNOWN, "")):
                 found.setdefault(_numbered(template), name)
     return found
@@ -46,15 +56,24 @@ def _told(tree: ast.Module) -> Iterator[str]:
                 yield from _templates(argument, {**constants, **local})
 
 
+def _worded(tree: ast.Module, names: tuple[str, ...]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name in names:
+            for returned in (each for each in ast.walk(node) if isinstance(each, ast.Return) and each.value):
+                yield from _templates(returned.value, {})
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in names and node.args:
+            yield from _templates(node.args[0], {})
+
+
 def _calls(scope: ast.AST) -> Iterator[ast.Call]:
     for node in ast.walk(scope):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ERRORS:
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in (*ERRORS, *MAKERS):
             yield node
 
 
 def _spoken(call: ast.Call) -> list[ast.expr]:
     """The message and the hint of a call: a Problem takes both by position too."""
-    is_problem = ast.unparse(call.func).endswith("Problem")
+    is_problem = ast.unparse(call.func).endswith(("Problem", *MAKERS))
     named = [keyword.value for keyword in call.keywords if keyword.arg in ("message", "hint")]
     return [*call.args[: 2 if is_problem else 1], *named]
 
