@@ -292,7 +292,7 @@ def _control_folders(datasets: Mapping[int, Dataset]) -> list[Problem]:
             message = f"{key} is kept, but HunyuanVideo does not train on what lies there"
             problems.append(_warning(message, place=number, key=key))
         if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - any path is asked for
-            problems.append(_warning(f"{key} {folder} does not exist", hint="check the path", place=number, key=key))
+            problems.append(_warning(f"{key} names no folder: {folder}", hint="check the path", place=number, key=key))
     return problems
 
 

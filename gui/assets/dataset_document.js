@@ -115,7 +115,7 @@ function fieldView(field, number, { problems, change }) {
   const input = field.choices ? choice(field, attributes) : element("input", { type: "text", spellcheck: "false", autocomplete: "off", placeholder: field.inherited, value: field.text, ...attributes });
   const isWrong = problems.some(isError);
   setAttribute(input, "aria-invalid", isWrong ? "true" : null);
-  const help = element("small", { id: `${id}-help`, class: isWrong ? "loom-wrong" : "" }, problems.map(inWords).join(" ") || field.help);
+  const help = element("small", { id: `${id}-help`, class: isWrong ? "loom-wrong" : "" }, problems.map(inWords).join(". ") || field.help);
   return element("div", { class: "loom-settings-row" }, element("label", { for: id }, field.label, " ", element("code", {}, field.key)), input, help);
 }
 

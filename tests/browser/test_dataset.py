@@ -57,7 +57,7 @@ def test_a_folder_becomes_a_dataset_that_the_form_uses(page: Page, address, work
     control = page.get_by_label("Folder of control pictures")
     control.fill(str(workspace / "gone"))
     control.press("Tab")
-    expect(page.get_by_text("HunyuanVideo does not train on what lies there")).to_contain_text("gone does not exist")
+    expect(page.get_by_text("HunyuanVideo does not train on what lies there")).to_contain_text(f"names no folder: {workspace / 'gone'}")
     expect(control).not_to_have_attribute("aria-invalid", "true")  # a doubt, which does not keep it from being saved
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("the form uses it now")).to_be_visible()
