@@ -165,15 +165,17 @@ KEYS = (*ImageDataset.model_fields, *VideoDataset.model_fields)
 
 
 def _error(message: str, *, hint: str = "", place: int | None = None, key: str = "") -> DatasetProblem:
-    return DatasetProblem(f"{_prefix(place)}{message}", hint, "dataset_config", dataset=place, key=key)
+    return DatasetProblem(_placed(message, place), hint, "dataset_config", dataset=place, key=key)
 
 
 def _warning(message: str, *, hint: str = "", place: int, key: str) -> DatasetProblem:
-    return DatasetProblem(f"{_prefix(place)}{message}", hint, "dataset_config", "warning", dataset=place, key=key)
+    return DatasetProblem(_placed(message, place), hint, "dataset_config", "warning", dataset=place, key=key)
 
 
-def _prefix(place: int | None) -> str:
-    return "" if place is None else "general: " if place == 0 else f"dataset {place}: "
+def _placed(message: str, place: int | None) -> str:
+    if place is None:
+        return message
+    return f"dataset {place}: {message}" if place else f"general: {message}"
 
 
 def _at(path: Path, problems: Iterable[Problem]) -> list[Problem]:
@@ -192,8 +194,8 @@ def _key_problems(keys: Iterable[str], *, place: int, wanted: tuple[str, ...]) -
 
 def _unwanted_key(key: str, *, place: int, wanted: tuple[str, ...]) -> DatasetProblem:
     if key in KEYS:
-        where = "a dataset of the other kind" if place else "a [[datasets]] entry"
-        return _error(f"{key} belongs in {where}", place=place, key=key)
+        message = f"{key} belongs in a dataset of the other kind" if place else f"{key} belongs in a [[datasets]] entry"
+        return _error(message, place=place, key=key)
     return _error(f"unknown key {key}", hint=_did_you_mean(key, wanted), place=place, key=key)
 
 
@@ -290,7 +292,7 @@ def _control_folders(datasets: Mapping[int, Dataset]) -> list[Problem]:
             message = f"{key} is kept, but HunyuanVideo does not train on what lies there"
             problems.append(_warning(message, place=number, key=key))
         if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - any path is asked for
-            problems.append(_warning(f"{key} {folder} does not exist", hint="check the path", place=number, key=key))
+            problems.append(_warning(f"{key} names no folder: {folder}", hint="check the path", place=number, key=key))
     return problems
 
 

@@ -96,10 +96,10 @@ export function documentForm({ onOpen, tell }) {
 function tableView(table, number, { problems, change, opened }) {
   const title = number ? fill(texts.dataset.numbered[table.kind ?? "image"], { number }) : texts.dataset.general;
   const remove = number ? [button(texts.dataset.remove, () => change([{ remove: number }]), "loom-link")] : [];
-  const wrong = new Map(problems.map((problem) => [problem.key, problem]));
-  const given = table.fields.filter((field) => field.text || wrong.has(field.key));
+  const of = (field) => problems.filter((problem) => problem.key === field.key);
+  const given = table.fields.filter((field) => field.text || of(field).length);
   const others = table.fields.filter((field) => !given.includes(field));
-  const view = (field) => fieldView(field, number, { problem: wrong.get(field.key), change });
+  const view = (field) => fieldView(field, number, { problems: of(field), change });
   return element(
     "fieldset",
     { class: "loom-dataset-table" },
@@ -110,12 +110,13 @@ function tableView(table, number, { problems, change, opened }) {
   );
 }
 
-function fieldView(field, number, { problem, change }) {
+function fieldView(field, number, { problems, change }) {
   const id = `dataset-${number}-${field.key}`;
   const attributes = { id, "aria-describedby": `${id}-help`, onchange: (event) => change([{ set: [number, field.key, event.target.value] }]) };
   const input = field.choices ? choice(field, attributes) : element("input", { type: "text", spellcheck: "false", autocomplete: "off", placeholder: field.inherited, value: field.text, ...attributes });
-  setAttribute(input, "aria-invalid", problem ? "true" : null);
-  const help = problem ? element("small", { id: `${id}-help`, class: "loom-wrong" }, [problem.message, problem.hint].filter(Boolean).join(". ")) : element("small", { id: `${id}-help` }, field.help);
+  const isWrong = problems.some(isError);
+  setAttribute(input, "aria-invalid", isWrong ? "true" : null);
+  const help = element("small", { id: `${id}-help`, class: isWrong ? "loom-wrong" : "" }, problems.map(inWords).join(". ") || field.help);
   return element("div", { class: "loom-settings-row" }, element("label", { for: id }, field.label, " ", element("code", {}, field.key)), ...withBrowse(field, input), help);
 }
 
@@ -142,8 +143,12 @@ function putIntoForm(path) {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-function note({ severity, message, hint }) {
-  return element("p", { class: `loom-note loom-${severity}` }, [message, hint].filter(Boolean).join(". "));
+function note(problem) {
+  return element("p", { class: `loom-note loom-${problem.severity}` }, inWords(problem));
+}
+
+function inWords({ message, hint }) {
+  return [message, hint].filter(Boolean).join(". ");
 }
 
 function isError({ severity }) {

@@ -94,7 +94,7 @@ export function itemGallery({ pathOf, onChange, tell }) {
     const picture = element("img", { src: `dataset/thumbnail?${new URLSearchParams({ path: pathOf(), item: item.item, name: item.name })}`, alt: "", loading: "lazy", decoding: "async" });
     picture.addEventListener("error", () => picture.replaceWith(element("span", { class: "loom-items-unreadable" }, texts.dataset.unreadable)));
     const marks = element("span", { class: "loom-items-marks" }, item.doubts ? element("span", { class: "loom-items-doubt", title: fill(texts.dataset.doubts, { count: item.doubts }) }, `▲ ${item.doubts}`) : "", element("span", { class: "loom-items-cache", "data-cache": item.cache }, texts.dataset.caches[item.cache]));
-    const facts = state.shape === "table" ? [element("span", { class: "loom-items-facts" }, factsOf(item), " ", useOf(item)), element("span", { class: "loom-items-caption" }, item.caption ?? texts.dataset.no_caption)] : [];
+    const facts = state.shape === "table" ? [element("span", { class: "loom-items-facts" }, factsOf(item), element("span", {}, useOf(item))), element("span", { class: "loom-items-caption" }, item.caption ?? texts.dataset.no_caption)] : [];
     const button = element("button", { type: "button", onclick: () => details.show(item.item) }, picture, element("span", { class: "loom-items-name" }, item.name), ...facts, marks);
     return element("li", { "data-key": key, class: `loom-items-${state.shape}` }, button);
   }

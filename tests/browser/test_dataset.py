@@ -57,12 +57,25 @@ def test_a_folder_becomes_a_dataset_that_the_form_uses(page: Page, address, work
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("the form uses it now")).to_be_visible()
     assert read_dataset_file(path).datasets[0].num_repeats == 3
+    control = page.get_by_label("Folder of control pictures")
+    control.fill(str(workspace / "gone"))
+    control.press("Tab")
+    expect(page.get_by_text("HunyuanVideo does not train on what lies there")).to_contain_text(
+        f"names no folder: {workspace / 'gone'}"
+    )
+    expect(control).not_to_have_attribute("aria-invalid", "true")  # a doubt, which does not keep it from being saved
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("the form uses it now")).to_be_visible()
+    assert read_dataset_file(path).datasets[0].control_directory == workspace / "gone"
     page.get_by_role("tab", name="Train").click()
     expect(page.locator("#dataset_config input, #dataset_config textarea").first).to_have_value(str(path))
 
 
 def test_items_are_seen_filtered_and_captioned(page: Page, address, workspace, screenshot):
     open_file(page, address, workspace)
+    page.get_by_role("button", name="Table").click()
+    expect(page.get_by_role("button", name=re.compile("run.mp4"))).to_contain_text("→ 64 × 64 · 2 windows")
+    page.get_by_role("button", name="Gallery").click()
     page.get_by_role("button", name=re.compile("run.mp4")).click()
     expect(page.get_by_role("img", name=re.compile("As training sees it"))).to_be_visible()
     expect(page.get_by_role("list", name="Windows of frames").get_by_role("button")).to_have_count(2)

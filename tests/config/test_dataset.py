@@ -205,7 +205,7 @@ def test_a_control_folder_is_kept_told_once_to_be_unused_and_told_where_it_is_mi
 
     assert [(problem.dataset, problem.key, problem.message) for problem in file.warnings] == [
         (1, "control_directory", f"dataset 1: {CONTROL} is kept, but HunyuanVideo does not train on what lies there"),
-        (2, "control_directory", f"dataset 2: {CONTROL} {tmp_path / 'gone'} does not exist"),
+        (2, "control_directory", f"dataset 2: {CONTROL} names no folder: {tmp_path / 'gone'}"),
     ]
     assert [each.control_directory.name for each in read_dataset_file(tmp_path / "dataset.toml").datasets] == [
         "there",

@@ -66,6 +66,13 @@ def test_labels_are_in_the_language_of_the_page(client, tmp_path):
     assert told["tables"][0]["fields"][0]["label"] in ("キャプションの拡張子", "解像度")
 
 
+def test_mistakes_are_told_in_the_language_of_the_page(client, tmp_path):
+    text = make_dataset(tmp_path).read_text(encoding="utf-8")
+    body = {"text": text, "operations": [{"set": [1, "num_repeats", "0"]}]}
+    told = client.post("/dataset/document", json=body, headers={"accept-language": "ja"}).json()
+    assert told["problems"][0]["message"] == "データセット 1: num_repeats = 0 は使えません。1 以上を指定してください"
+
+
 def test_a_wrong_value_stays_in_the_text_and_is_a_problem_of_its_key(client, tmp_path):
     text = make_dataset(tmp_path).read_text(encoding="utf-8")
     told = client.post("/dataset/document", json={"text": text, "operations": [{"set": [1, "num_repeats", "many"]}]})

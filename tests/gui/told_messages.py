@@ -20,11 +20,21 @@ LOG_ONLY = ("backend/commands/resuming.py", "backend/training/upload.py")
 """What these tell stands in the log alone, which is English."""
 
 ERRORS = ("Problem", "UserError", "InputError", "OptionError", "DatasetError", "ModelFileError", "StoppedByUser")
+MAKERS = ("_error", "_warning", "_problem", "_left_out")
+"""Functions of a module that make its problems, with the message and the hint as they are given."""
+
+WORDED = {
+    "backend/config/dataset.py": ("_wanted", "_placed"),
+    "backend/config/dataset_models.py": ("ValueError",),
+    "backend/dataset/origin.py": ("fault", "encoder_fault"),
+}
+"""Where else the words of a message are: what these functions return, or these errors say."""
+
 REPORTS = ("update", "_report", "trouble", "_tell_trouble", "tell", "told")
 """How a run tells its status what it does."""
 
 BY_POSITION = {
-    "Problem": slice(0, 2),
+    **dict.fromkeys(("Problem", *MAKERS), slice(0, 2)),
     **dict.fromkeys(("update", "_report"), slice(0)),
     **dict.fromkeys(("trouble", "_tell_trouble"), slice(1, 2)),
 }
@@ -42,7 +52,8 @@ def messages() -> dict[str, str]:
         if name in TERMINAL_ONLY:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for template in _told(tree, callees=ERRORS if name in LOG_ONLY else (*ERRORS, *REPORTS)):
+        callees = (*ERRORS, *MAKERS) if name in LOG_ONLY else (*ERRORS, *MAKERS, *REPORTS)
+        for template in (*_told(tree, callees=callees), *_worded(tree, WORDED.get(name, ()))):
             if any(character.isalpha() for character in template.replace(UNKNOWN, "")):
                 found.setdefault(_numbered(template), name)
     return found
@@ -59,6 +70,15 @@ def _told(tree: ast.Module, *, callees: Collection[str]) -> Iterator[str]:
         for call in _calls(scope, callees):
             for argument in _spoken(call):
                 yield from _templates(argument, {**constants, **local})
+
+
+def _worded(tree: ast.Module, names: tuple[str, ...]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name in names:
+            for returned in (each for each in ast.walk(node) if isinstance(each, ast.Return) and each.value):
+                yield from _templates(returned.value, {})
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in names and node.args:
+            yield from _templates(node.args[0], {})
 
 
 def _calls(scope: ast.AST, callees: Collection[str]) -> Iterator[ast.Call]:
