@@ -109,6 +109,42 @@ def test_changes_are_undone_and_made_again(train):
     expect(train.locator("#plan")).to_contain_text(re.compile("Scale.*0.08333"))
 
 
+def test_undo_goes_on_after_a_reload_and_form_changes_from_elsewhere_reach_every_field(train):
+    undo, redo = (train.get_by_role("button", name=name, exact=True) for name in ("Undo", "Redo"))
+    open_section(train, "LoRA network")
+    for rank in ("12", "16"):
+        field(train, "network_dim").fill(rank)
+        expect(train.locator("#toml textarea")).to_have_value(re.compile(f"network_dim = {rank} "))
+        expect(undo).to_be_enabled()
+        field(train, "network_alpha").fill(rank)  # another field, so that each is a change of its own
+        expect(train.locator("#toml textarea")).to_have_value(re.compile(f"network_alpha = {rank}.0 "))
+    undo.click()
+    expect(field(train, "network_alpha")).to_have_value("12")
+    expect(redo).to_be_enabled()
+    expect(train.locator("#toml textarea")).to_have_value(re.compile("network_alpha = 12.0 "))  # the draft is kept
+    train.reload()
+    expect(field(train, "network_dim")).to_have_value("16")
+    open_section(train, "LoRA network")
+    expect(redo).to_be_enabled()
+    redo.click()
+    expect(field(train, "network_alpha")).to_have_value("16")
+    for wanted in (("16", "12"), ("12", "12")):
+        undo.click()
+        expect(field(train, "network_alpha")).to_have_value(wanted[1])
+        expect(field(train, "network_dim")).to_have_value(wanted[0])
+    train.evaluate(
+        """async () => {
+          const body = JSON.stringify({ network_dim: 32, network_alpha: 7 }); // the rank's default, and another number
+          await fetch("form/changes", { method: "POST", headers: { "content-type": "application/json" }, body });
+          document.querySelector("#loom-refill").click();
+        }"""
+    )
+    expect(field(train, "network_alpha")).to_have_value("7")
+    expect(field(train, "network_dim")).to_have_value("32")
+    undo.click()
+    expect(field(train, "network_dim")).to_have_value("12")
+
+
 def test_a_preset_is_compared_with_the_form_before_it_is_loaded(train, screenshot):
     choose_preset(train, "24 GB GPU")
     expect(train.locator("#preset-about")).to_contain_text("8-bit weights")
@@ -181,7 +217,8 @@ def test_a_chosen_file_is_read_and_a_path_outside_is_refused(train, tmp_path):
 def test_the_plan_side_speaks_japanese_and_fits_a_phone(open_page, address, train, screenshot):
     page = open_page(viewport={"width": 390, "height": 844}, color_scheme="dark", locale="ja-JP")
     page.goto(address)
-    expect(page.locator("#plan")).to_contain_text("メモリの予測")
+    page.get_by_role("button", name=re.compile("^計画 ")).click()
+    expect(page.get_by_role("dialog", name="計画")).to_contain_text("メモリの予測")
     expect(page.get_by_role("button", name="学習を開始")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     screenshot("plan_side_narrow_ja_dark", page)
