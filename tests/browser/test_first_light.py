@@ -16,6 +16,7 @@ from backend.runs.demo_folder import DemoFolder
 from backend.runs.folder import RunFolder, RunState, list_runs
 from tests.browser.servers import running_page
 from tests.browser.tensorboard_chart import wait_for_curve
+from tests.browser.train_form import field
 
 STEPS = 60
 """Of 3 in each epoch; the preset has 200, which the test of the command trains."""
@@ -35,7 +36,7 @@ def address(workspace):
 
 
 def fill(page: Page, option: str, text: str) -> None:
-    page.locator(f"#{option} input, #{option} textarea").first.fill(text)
+    field(page, option).fill(text)
 
 
 def training_run(workspace: Path) -> RunFolder:
