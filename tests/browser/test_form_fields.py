@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.servers import running_page
+from tests.browser.train_form import open_section
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -41,10 +42,6 @@ def train(page: Page, address: str) -> Page:
     page.goto(address)
     expect(page.locator("#loom-differing")).not_to_be_empty(timeout=60_000)
     return page
-
-
-def open_section(page: Page, title: str) -> None:
-    page.get_by_role("navigation", name="Sections").get_by_role("button", name=title).click()
 
 
 def rank(page: Page) -> Locator:
@@ -117,8 +114,11 @@ def test_a_typed_path_is_checked_on_the_server(train: Page, workspace: Path):
     expect(about).to_have_text("▲ this is a folder, a file is wanted")
     field.fill(str(workspace / "models" / "dit_model.safetensors"))
     expect(about).to_have_text(re.compile(r"^HunyuanVideo transformer · BF16 · \d+\.\d [KM]iB$"))
+    toml = train.locator("#toml textarea")
+    expect(toml).to_have_value(re.compile("dit_model"))
     field.fill("")
     expect(about).to_have_text("")
+    expect(toml).not_to_have_value(re.compile("dit_model"))  # by then the draft is kept that the next page shows
 
 
 def test_a_path_is_chosen_by_keys_in_the_servers_folders_and_no_way_leads_out(

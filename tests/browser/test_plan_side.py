@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from backend.config.importing import import_text
 from gui.form import Draft, form_of
 from tests.browser.servers import running_page
+from tests.browser.train_form import field, open_section
 from tests.commands.tiny_project import TRANSFORMER, make_project
 from tests.networks.lora_file_with_metadata import write_lora
 
@@ -35,14 +36,6 @@ def train(page: Page, address: str, workspace) -> Page:
     expect(page.locator("#plan")).to_contain_text("Memory forecast")
     expect(page.locator("#loom-sections-nav [aria-current=true]")).to_be_visible()  # the scripts have begun
     return page
-
-
-def field(page: Page, option: str):
-    return page.locator(f"#{option} input, #{option} textarea").first
-
-
-def open_section(page: Page, title: str) -> None:
-    page.get_by_role("navigation", name="Sections").get_by_role("button", name=title).click()
 
 
 def choose_preset(page: Page, title: str) -> None:

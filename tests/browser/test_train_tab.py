@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from backend.config.toml_file import read_toml
 from backend.runs.folder import list_runs
 from tests.browser.servers import running_page
+from tests.browser.train_form import field, open_section
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +30,6 @@ def train(page: Page, address: str) -> Page:
     expect(page.locator("#plan .loom-plan")).to_be_visible()
     expect(page.locator("#loom-sections-nav [aria-current=true]")).to_be_visible()  # the scripts have begun
     return page
-
-
-def field(page: Page, option: str):
-    return page.locator(f"#{option} input, #{option} textarea").first
-
-
-def open_section(page: Page, title: str) -> None:
-    page.get_by_role("navigation", name="Sections").get_by_role("button", name=title).click()
 
 
 def test_what_was_typed_survives_a_reload_exactly(train):

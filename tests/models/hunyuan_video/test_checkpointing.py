@@ -11,9 +11,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from backend.models.copy_stream import CopyStream
 from backend.models.hunyuan_video.checkpoint import load_transformer
-from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
 from backend.networks.lora import Dropouts, create_lora
-from tests.models.hunyuan_video.swapping_model import add_network, all_equal, inputs, train, write_model
+from tests.models.hunyuan_video.swapping_model import add_network, all_equal, inputs, train
 
 
 class OtherMemory(CopyStream):
@@ -26,25 +25,6 @@ class OtherMemory(CopyStream):
     def to_cpu(self, tensor):
         self.kept.append(tensor.clone())
         return self.kept[-1], None
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small matrices take 40 times as long on two threads of a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def weights_file(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("checkpointing") / "model.safetensors")
-
-
-@pytest.fixture
-def model(weights_file) -> HunyuanVideoTransformer:
-    return load_transformer(weights_file)
 
 
 def checkpointed(model, copies=None):

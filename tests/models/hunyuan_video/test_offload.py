@@ -19,7 +19,7 @@ from backend.models.hunyuan_video.offload import WeightRing, cpu_memory, uses_fr
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
 from backend.models.weight_files import place_weights
 from backend.plan.block_swap import BlockSwap
-from tests.models.hunyuan_video.swapping_model import SHAPE, add_network, all_equal, inputs, train, write_model
+from tests.models.hunyuan_video.swapping_model import SHAPE, add_network, all_equal, inputs, train
 
 BLOCKS = [f"{kind}.{index}" for kind, count in (("double_blocks", 3), ("single_blocks", 6)) for index in range(count)]
 SWAPPED = ["double_blocks.1", "single_blocks.1", "single_blocks.3", "single_blocks.5"]
@@ -76,25 +76,6 @@ class Timeline(CopyStream):
 
     def wait(self, mark):
         assert mark is None
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small matrices take 40 times as long on two threads of a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def weights_file(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("swap") / "model.safetensors")
-
-
-@pytest.fixture
-def model(weights_file) -> HunyuanVideoTransformer:
-    return load_transformer(weights_file)
 
 
 def swap(model, names=SWAPPED, **settings):
