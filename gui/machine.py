@@ -14,9 +14,9 @@ import psutil
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from backend.gpus import Gpus
 from backend.runs.folder import RunFolder, find_run
 from backend.runs.process import process_tree
-from gui.gpus import Gpus
 
 FRESH_S = 2.0
 """A reading younger than this is given to the next page too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from gui.gpus import Gpus
+from backend.gpus import Gpus
 
 PARTS = (
     *("torch", "accelerate", "gradio", "safetensors", "transformers", "diffusers", "huggingface_hub"),

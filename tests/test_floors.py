@@ -15,6 +15,7 @@ LIGHT = (
     "backend.errors",
     "backend.atomic_file",
     "backend.visual_files",
+    "backend.gpus",
     "backend.config",
     "backend.dataset",
     "backend.plan",
@@ -37,6 +38,7 @@ MAY_IMPORT = {
     "backend.dataset": LIGHT,
     "backend.config": ("backend.config", "backend.errors", "backend.atomic_file"),
     "backend.visual_files": ("backend.atomic_file",),
+    "backend.gpus": (),
     "backend.atomic_file": (),
     "backend.errors": (),
 }

@@ -7,8 +7,8 @@ import json
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.schema import GROUPS
 from backend.errors import OptionError
+from backend.gpus import first_gpu
 from backend.plan.plan import Plan, make_plan
-from backend.runs.gpu_memory import first_gpu
 
 
 def main(arguments: list[str]) -> int:

@@ -13,13 +13,13 @@ from backend.config.configuration import Configuration, all_options
 from backend.config.shells import SHELLS, Shell
 from backend.config.toml_file import format_toml
 from backend.errors import Problem, UserError
+from backend.gpus import first_gpu
 from backend.plan.plan import Plan, make_plan
 from backend.runs.experience import experience_of
 from backend.runs.training_job import FILE_OPTIONS
 from gui.demo import demo_is_missing
 from gui.disk import free_bytes
 from gui.form import Draft, FieldValue, read_form
-from gui.gpus import first_gpu
 from gui.memory_view import corrected_bytes
 from gui.plan_verdict import format_verdict
 from gui.plan_view import Surroundings, format_plan

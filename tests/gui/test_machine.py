@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from backend.gpus import Gpus
 from backend.runs.folder import Job, RunFolder, submit
 from backend.runs.process import ProcessMark, kill, own_group, process_tree
 from backend.runs.status import write_json
-from gui.gpus import Gpus
 from gui.machine import FRESH_S, Machine
 
 BUSY_WITH_A_CHILD = """

@@ -4,7 +4,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from gui.gpus import GpuReading, Gpus
+from backend.gpus import GpuReading, Gpus
 
 
 class NVMLError(Exception):
