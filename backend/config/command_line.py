@@ -34,6 +34,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise OptionError(message, hint=f"{self.prog} --help lists all options")
 
+    def _parse_optional(self, arg_string: str) -> Any:
+        """What argparse asks of each argument, None for a value: a pattern or a tag may begin with one dash."""
+        is_flag = arg_string.startswith("--") or arg_string in self._option_string_actions
+        return super()._parse_optional(arg_string) if is_flag else None
+
     def problems_of(self, unknown: list[str]) -> list[Problem]:
         """What to say about the arguments that `parse_known_args` left over."""
         flags = [text for text in unknown if text.startswith("--")]  # what follows an unknown flag is its value

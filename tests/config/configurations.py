@@ -30,7 +30,7 @@ _BY_NAME = {
     "optimizer_args": st.lists(st.sampled_from(["weight_decay=0.1", "betas=0.9,0.99", "mode='a=\"b\"'"]), unique=True),
     "lr_scheduler": st.just("linear"),  # goes with any warm-up
     "lr_warmup_steps": st.integers(0, 10**6) | st.floats(0, 1, exclude_min=True) | st.just(1.0),
-    "wandb_tags": st.lists(_texts.filter(lambda text: not text.startswith("-"))),  # in a list argparse takes no others
+    "wandb_tags": st.lists(_texts.filter(lambda text: not text.startswith("--"))),  # in a list these are flags
     "sdpa": st.just(True),
     "flash_attn": st.just(False),  # not both
     "xformers": st.just(False),

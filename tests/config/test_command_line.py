@@ -36,6 +36,13 @@ def test_the_arguments_for_a_configuration_give_it_again(values):
     assert read(*format_arguments(configuration.values())) == configuration
 
 
+def test_what_begins_with_one_dash_is_a_value_of_a_list_and_no_flag():
+    configuration = read("--wandb_tags", "-:", "-x", "--exclude_patterns", "-1", "--verbose")
+    assert configuration.logging.wandb_tags == ["-:", "-x"] and configuration.network.exclude_patterns == ["-1"]
+    assert configuration.network.verbose
+    assert any("'-r' was not expected" in problem for problem in problems_of("--network_dim", "8", "-r"))
+
+
 def test_defaults_need_no_arguments():
     assert format_arguments(Configuration().values()) == []
 
