@@ -30,7 +30,7 @@ HEAD = """
 <script type="module" src="loom/loom.js"></script>
 """
 """Linked, not inlined: Gradio rewrites the selectors of a style sheet that it is given. The addresses are relative, as
-the page may lie under a path prefix; gui/server.py serves them."""
+the page may lie under a path prefix; gui/routes.py serves them."""
 
 
 def appearance(texts: Texts) -> dict[str, Any]:

@@ -40,4 +40,4 @@ def test_every_part_of_the_page_works_under_a_path_prefix(page, address):
     page.get_by_role("tab", name="TensorBoard").click()
     frame = page.frame_locator("#loom-tensorboard iframe")
     expect(frame.locator("app-header")).to_be_visible(timeout=A_LONG_WAIT_MS)
-    assert [url for url in failed if "/font-roboto/" not in url] == []  # see gui/server.py
+    assert [url for url in failed if "/font-roboto/" not in url] == []  # see gui/routes.py

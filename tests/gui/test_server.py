@@ -2,7 +2,7 @@ import base64
 import re
 from pathlib import Path
 
-from gui.server import CLOSED_PATHS
+from gui.routes import CLOSED_PATHS
 from gui.texts import LANGUAGES
 
 LOGIN = {"authorization": "Basic " + base64.b64encode(b"me:secret").decode()}
