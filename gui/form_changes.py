@@ -1,6 +1,7 @@
 """Changes of the form from elsewhere on the page: a remedy for a failure, the settings of a run.
 
-They go into the draft, from which the page then fills its form again: `POST /form/changes`, `POST /runs/NAME/to_form`.
+The server says what the fields are to hold, and the page writes it into its form, in which something may just have been
+typed: `POST /form/fields`, `GET /runs/NAME/fields`.
 """
 
 from __future__ import annotations
@@ -14,33 +15,31 @@ from backend.config.configuration import all_options
 from backend.config.options import Option
 from backend.errors import OptionError, UserError
 from backend.runs.again import given_configuration
-from backend.runs.folder import RunFolder
-from gui.form import Draft, FieldValue, form_of, to_field
-from gui.run_actions import act, refused
+from backend.runs.folder import find_run
+from gui.form import FieldValue, form_of, to_field
+from gui.run_actions import no_run, refused
 
 
-async def change_form(request: Request) -> JSONResponse:
-    """Set the options of the JSON object {name: value}, null being empty. Answers {"changed": [name, ...]}."""
-    draft = Draft(request.app.state.workspace)
+async def change_fields(request: Request) -> JSONResponse:
+    """Answers {"fields": {name: field}} for the options of the JSON object {name: value}, null being empty."""
     try:
-        fields = _fields(await request.json())
+        return JSONResponse({"fields": _fields(await request.json())})
     except ValueError:
         return JSONResponse({"error": "wanted a JSON object of options"}, status_code=400)
     except UserError as error:
         return refused(request, error)
-    kept = dict(zip(all_options(), draft.load(), strict=True))
-    draft.save(list({**kept, **fields}.values()))
-    return JSONResponse({"changed": list(fields)})
 
 
-def run_to_form(request: Request) -> JSONResponse:
-    """Put the settings with which the run was submitted into the form, in place of what stands there."""
-    return act(request, fill_draft)
-
-
-def fill_draft(run: RunFolder) -> None:
-    """Make the draft the settings as they were given to this run. Raises OptionError if it has none."""
-    Draft(run.workspace).save(form_of(given_configuration(run).values()))
+def run_fields(request: Request) -> JSONResponse:
+    """Answers {"fields": {name: field}} for the settings with which the run was submitted, all of them."""
+    run = find_run(request.app.state.workspace, request.path_params["name"])
+    if run is None:
+        return no_run(request)
+    try:
+        values = given_configuration(run).values()
+    except UserError as error:
+        return refused(request, error)
+    return JSONResponse({"fields": dict(zip(all_options(), form_of(values), strict=True))})
 
 
 def _fields(changes: Any) -> dict[str, FieldValue]:

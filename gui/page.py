@@ -36,8 +36,6 @@ def build_page(workspace: Path, texts: Texts) -> gr.Blocks:
                 build_tools()
             with gr.Tab(texts("tabs.settings"), id="settings"):
                 build_settings()
-        refill = gr.Button(elem_id="loom-refill")  # clicked by script when the draft was changed; never shown
-        fill = {"outputs": train.filled, "show_progress_on": train.shown, **EVENT_OPTIONS}
-        for event, filling in ((page.load, train.fill), (refill.click, train.refill)):
-            event(filling, **fill).then(train.show, inputs=train.fields, outputs=train.shown, **EVENT_OPTIONS)
+        filled = page.load(train.fill, outputs=train.filled, show_progress_on=train.shown, **EVENT_OPTIONS)
+        filled.then(train.show, inputs=train.fields, outputs=train.shown, **EVENT_OPTIONS)
     return page

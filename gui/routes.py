@@ -25,7 +25,7 @@ from gui.dataset_items import (
 from gui.events import run_events
 from gui.files import workspace_file
 from gui.folder_browser import list_paths
-from gui.form_changes import change_form, run_to_form
+from gui.form_changes import change_fields, run_fields
 from gui.loaded_preset import loaded_preset
 from gui.lora_facts import get_facts
 from gui.lora_runs import list_lora_runs, lora_result, start_lora_run
@@ -62,8 +62,8 @@ def routes() -> list[BaseRoute]:
     mimetypes.add_type("text/javascript", ".js")  # Windows' registry may call it text/plain, which no browser runs
     return [
         Route("/events/run", run_events),
-        Route("/form/changes", change_form, methods=["POST"]),
-        Route("/runs/{name}/to_form", run_to_form, methods=["POST"]),
+        Route("/form/fields", change_fields, methods=["POST"]),
+        Route("/runs/{name}/fields", run_fields),
         Route("/runs/{name}/stop", stop_run, methods=["POST"]),
         Route("/runs/{name}/ask/{what}", ask_run, methods=["POST"]),
         Route("/runs/{name}/cancel", cancel_run, methods=["POST"]),

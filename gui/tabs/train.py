@@ -53,12 +53,10 @@ Fields = list[gr.components.Component]
 class TrainTab:
     """What is to be done when a page is opened: fill the form, then show the plan, which may take longer.
 
-    refill: the same for a form in which something stands already. fields: what `show` takes, the form's fields and
-    what is chosen beside the plan.
+    fields: what `show` takes, the form's fields and what is chosen beside the plan.
     """
 
     fill: Callable[[], list[Any]]
-    refill: Callable[[], list[Any]]
     filled: Fields
     show: Callable[..., Shown]
     fields: Fields
@@ -100,18 +98,15 @@ def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
         **EVENT_OPTIONS,
     )
 
-    def refill() -> list[Any]:
-        """The form as it was left."""
-        choices, draft = gr.Dropdown(choices=preset_choices(workspace, texts)), Draft(workspace).load()
-        return [choices, preset_handlers.describe(DEMO_PRESET), *histories.restored(draft), *draft]
-
     def fill() -> list[Any]:
-        """The same where nothing was changed since the page was built: defaults are shown as they are already."""
-        before = [None] * (len(filled) - len(fields)) + form_of({})
-        return [gr.skip() if value == shown else value for value, shown in zip(refill(), before, strict=True)]
+        """The form as it was left; defaults are shown as they are already."""
+        choices, draft = gr.Dropdown(choices=preset_choices(workspace, texts)), Draft(workspace).load()
+        beside = [choices, preset_handlers.describe(DEMO_PRESET), *histories.restored(draft)]
+        changed = [gr.skip() if kept == default else kept for kept, default in zip(draft, form_of({}), strict=True)]
+        return [*beside, *changed]
 
     filled = [choice.chosen, keeping.about, *history.shown, *fields]
-    return TrainTab(fill, refill, filled, plans.show, [*side.choices, *fields], side.shown)
+    return TrainTab(fill, filled, plans.show, [*side.choices, *fields], side.shown)
 
 
 def _wire_plan(plans: PlanHandlers, side: PlanSide, fields: Fields, texts: Texts) -> None:

@@ -127,9 +127,8 @@ def test_undo_goes_on_after_a_reload_and_form_changes_from_elsewhere_reach_every
         expect(field(train, "network_dim")).to_have_value(wanted[0])
     train.evaluate(
         """async () => {
-          const body = JSON.stringify({ network_dim: 32, network_alpha: 7 }); // the rank's default, and another number
-          await fetch("form/changes", { method: "POST", headers: { "content-type": "application/json" }, body });
-          document.querySelector("#loom-refill").click();
+          const { changeForm } = await import(new URL("loom/form_changes.js", document.baseURI));
+          await changeForm({ network_dim: 32, network_alpha: 7 }); // the rank's default, and another number
         }"""
     )
     expect(field(train, "network_alpha")).to_have_value("7")

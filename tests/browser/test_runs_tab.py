@@ -36,7 +36,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def ended(workspace: Path) -> list[WrittenRun]:
     """Three trainings that are over, with different ranks."""
     runs = []
-    for number, (outcome, rank) in enumerate([("finished", 16), ("failed", 32), ("stopped", 64)]):
+    for number, (outcome, rank) in enumerate([("finished", 16), ("failed", 48), ("stopped", 64)]):
         run = WrittenRun(workspace, name=f"fox_{number}", network_dim=rank)
         run.start()
         run.train(range(1, 101 + number), total=200)
@@ -101,7 +101,7 @@ def test_a_run_is_opened_and_its_settings_go_into_the_form(page, address, ended)
     expect(details).to_contain_text(re.compile(r"KiB on the disk"))
     details.get_by_role("button", name="Copy settings to the form").click()
     expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
-    expect(page.locator("#network_dim input, #network_dim textarea").first).to_have_value("32")
+    expect(page.locator("#network_dim input, #network_dim textarea").first).to_have_value("48")
     page.get_by_role("tab", name="Runs").click()
     details.get_by_role("link", name="Open in Monitor").click()
     expect(page.get_by_role("tab", name="Monitor")).to_have_attribute("aria-selected", "true")

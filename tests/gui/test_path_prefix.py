@@ -32,5 +32,5 @@ def test_the_page_answers_with_the_prefix_and_without_it(serve_page):
 
 def test_other_sites_are_refused_under_a_prefix_too(serve_page):
     client = serve_page(prefix="/loom1").client
-    assert client.post("/loom1/form/changes", json={}, headers={"origin": "http://other.example"}).status_code == 403
+    assert client.post("/loom1/form/fields", json={}, headers={"origin": "http://other.example"}).status_code == 403
     assert client.get("/loom1/", headers={"host": "rebound.example"}).status_code == 403
