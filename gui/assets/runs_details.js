@@ -40,7 +40,7 @@ export function runDetails(row, { act }) {
     if (told.problem) return setText(about, told.problem);
     setText(failure, told.failure?.sentence ?? "");
     states.replaceChildren(...statesList(row, told.states, { button, isTraining: row.kind === "train" }));
-    notes.querySelector("textarea").value = told.notes;
+    Object.assign(notes.querySelector("textarea"), { value: told.notes, disabled: false });
     return about.replaceChildren(fill(texts.runs.on_disk, { amount: formatBytes(told.disk_bytes) }), " · ", element("code", {}, told.folder), " ", copyButton(told.folder));
   }
 
@@ -67,8 +67,9 @@ function stateInWords({ step, epoch }) {
   return parts.join(" · ");
 }
 
+/** Nothing can be written until what stands there already is known. */
 function notesField(row, act) {
-  const field = element("textarea", { rows: 2, "aria-label": fill(texts.runs.notes_of, { name: row.title }), placeholder: texts.runs.notes });
+  const field = element("textarea", { rows: 2, disabled: true, "aria-label": fill(texts.runs.notes_of, { name: row.title }), placeholder: texts.runs.notes });
   field.addEventListener("change", () => act(() => post(runAddress(row.run, "notes"), { text: field.value })));
   return element("label", { class: "loom-runs-note-field" }, element("span", {}, texts.runs.notes), field);
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from gui.form import FieldValue
+from gui.form import Draft, FieldValue
 from gui.form_history import FormHistory
 from gui.kept_history import KeptHistory
 from gui.texts import Texts
@@ -18,53 +18,64 @@ from gui.texts import Texts
 
 @dataclass(frozen=True)
 class HistoryButtons:
-    """The buttons, and the history of the page's session."""
+    """The buttons, and the history of the page's session with the revision of it that the page shows."""
 
     undo: gr.Button
     redo: gr.Button
     history: gr.State
+    revision: gr.Number
 
     @property
     def shown(self) -> list[gr.components.Component]:
         """What the handlers below fill."""
-        return [self.history, self.undo, self.redo]
+        return [self.history, self.revision, self.undo, self.redo]
 
 
 def build_history(texts: Texts) -> HistoryButtons:
     """Build the two buttons; they can be pressed once there is something to undo."""
-    history = gr.State(None)
+    history, revision = gr.State(None), gr.Number(None, visible="hidden")
     with gr.Row(elem_id="loom-history", elem_classes="loom-buttons"):
         undo = gr.Button(texts("history.undo"), size="sm", interactive=False, elem_id="undo")
         redo = gr.Button(texts("history.redo"), size="sm", interactive=False, elem_id="redo")
-    return HistoryButtons(undo, redo, history)
+    return HistoryButtons(undo, redo, history, revision)
 
 
 class HistoryHandlers:
-    """What keeps the history and goes through it."""
+    """What keeps the history and goes through it.
+
+    A page tells its form some time after a change, so it tells the revision that it shows too: what it tells of a form
+    that an undo or redo has replaced meanwhile is no change.
+    """
 
     def __init__(self, workspace: Path) -> None:
         self.kept = KeptHistory(workspace)
+        self.draft = Draft(workspace)
 
     def restored(self, raw: Sequence[FieldValue]) -> list[Any]:
         """The history that was kept, where the page opens with this form; a form of another origin is a change."""
         kept = self.kept.load()
         return _shown(kept.edited(raw, now=time.monotonic()) if kept else FormHistory(tuple(raw)))
 
-    def keep_change(self, history: FormHistory | None, *raw: FieldValue) -> list[Any]:
-        """The history with what the form holds now; it begins with the first form it is told."""
-        return self._keep(history.edited(raw, now=time.monotonic()) if history else FormHistory(tuple(raw)))
+    def keep_change(self, history: FormHistory | None, revision: int | None, *raw: FieldValue) -> list[Any]:
+        """The history with what the form holds now."""
+        told = _told(history, revision, raw)
+        return [gr.skip()] * 4 if told is None else self._keep(told)
 
-    def undo(self, history: FormHistory | None, *raw: FieldValue) -> list[Any]:
-        """The history and the form before the last change."""
-        return self._moved(history, history.undone() if history else None, raw)
+    def undo(self, history: FormHistory | None, revision: int | None, *raw: FieldValue) -> list[Any]:
+        """The history and the form before the last change, which may not have been told yet."""
+        told = _told(history, revision, raw)
+        return self._moved(told and told.undone(), raw)
 
-    def redo(self, history: FormHistory | None, *raw: FieldValue) -> list[Any]:
+    def redo(self, history: FormHistory | None, revision: int | None, *raw: FieldValue) -> list[Any]:
         """The history and the form after the change that was undone last."""
-        return self._moved(history, history.redone() if history else None, raw)
+        told = _told(history, revision, raw)
+        return self._moved(told and told.redone(), raw)
 
-    def _moved(self, history: FormHistory | None, moved: FormHistory | None, raw: tuple[FieldValue, ...]) -> list[Any]:
-        if history is None or moved is None:
-            return [gr.skip()] * (3 + len(raw))
+    def _moved(self, moved: FormHistory | None, raw: tuple[FieldValue, ...]) -> list[Any]:
+        """The draft is kept at once: the plan, which keeps it after each change, takes longer than a reload."""
+        if moved is None:
+            return [gr.skip()] * (4 + len(raw))
+        self.draft.save(moved.present)
         fields = [gr.skip() if new == old else new for new, old in zip(moved.present, raw, strict=True)]
         return [*self._keep(moved), *fields]
 
@@ -73,5 +84,17 @@ class HistoryHandlers:
         return _shown(history)
 
 
+def _told(history: FormHistory | None, revision: int | None, raw: tuple[FieldValue, ...]) -> FormHistory | None:
+    """The history with this form where the page shows the history's last step; None before the form was filled."""
+    if history is None or revision != history.revision:
+        return history
+    return history.edited(raw, now=time.monotonic())
+
+
 def _shown(history: FormHistory) -> list[Any]:
-    return [history, gr.Button(interactive=bool(history.past)), gr.Button(interactive=bool(history.future))]
+    return [
+        history,
+        history.revision,
+        gr.Button(interactive=bool(history.past)),
+        gr.Button(interactive=bool(history.future)),
+    ]

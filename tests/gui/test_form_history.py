@@ -17,7 +17,8 @@ def test_changes_are_undone_and_made_again_one_by_one():
     history = edited(START, ("a", "x", True), ("b", "x", True))
     assert history.undone().present == ("a", "x", True)
     assert history.undone().undone().present == START.present
-    assert history.undone().undone().redone().redone() == history.undone().redone()
+    assert history.undone().undone().redone().present == ("a", "x", True)
+    assert history.undone().undone().redone().redone().past == history.past
     assert history.undone().redone().present == ("b", "x", True)
 
 
@@ -46,12 +47,17 @@ def test_there_is_an_end_in_both_directions_and_a_limit():
     assert len(long.past) == MOST_CHANGES
 
 
-def test_a_change_that_the_page_reports_after_its_undo_loses_nothing():
-    changed = edited(START, ("b", "x", False))
-    late = changed.undone().edited(changed.present, now=50.0)
-    assert late.edited(START.present, now=51.0) == changed.undone()
-
-
 def test_an_undo_is_no_change_when_the_form_reports_it():
     undone = edited(START, ("b", "x", False)).undone()
     assert undone.edited(undone.present, now=50.0) is undone
+
+
+def test_every_step_back_or_forward_has_a_revision_of_its_own_and_no_edit_has():
+    changed = edited(START, ("b", "x", False))
+    assert [history.revision for history in (START, changed, changed.undone(), changed.undone().redone())] == [
+        0,
+        0,
+        1,
+        2,
+    ]
+    assert edited(changed.undone(), ("c", "x", False)).revision == 1

@@ -9,7 +9,7 @@ import pytest
 
 from backend.config.configuration import all_options
 from backend.config.reference_options import ENVIRONMENT_VARIABLES
-from gui.form import form_of
+from gui.form import Draft, form_of
 from gui.form_history import FormHistory
 from gui.kept_history import KeptHistory
 from gui.tabs.train_history import HistoryHandlers
@@ -67,19 +67,50 @@ def test_a_step_that_no_form_can_take_is_none(kept: KeptHistory, step: object):
 
 def test_a_page_takes_the_history_up_where_the_last_one_left_it(tmp_path: Path):
     handlers = HistoryHandlers(tmp_path)
-    history, *_ = handlers.restored(form())
-    history, *_ = handlers.keep_change(history, *form(network_dim=8))
-    handlers.keep_change(history, *form(network_dim=8, seed=3))
-    again, undo, redo = HistoryHandlers(tmp_path).restored(form(network_dim=8, seed=3))
+    history, revision, *_ = handlers.restored(form())
+    history, *_ = handlers.keep_change(history, revision, *form(network_dim=8))
+    handlers.keep_change(history, revision, *form(network_dim=8, seed=3))
+    again, revision, undo, redo = HistoryHandlers(tmp_path).restored(form(network_dim=8, seed=3))
     assert (undo.interactive, redo.interactive) == (True, False)
     assert again.undone().present == form(network_dim=8)
-    undone, *_ = handlers.undo(again, *again.present)
-    _, undo, redo = HistoryHandlers(tmp_path).restored(undone.present)
+    handlers.undo(again, revision, *again.present)
+    _, _, undo, redo = HistoryHandlers(tmp_path).restored(Draft(tmp_path).load())
     assert (undo.interactive, redo.interactive) == (True, True)
 
 
 def test_a_form_that_came_from_elsewhere_meanwhile_is_a_change_of_it(tmp_path: Path):
     handlers = HistoryHandlers(tmp_path)
-    handlers.keep_change(FormHistory(form()), *form(network_dim=8))
+    handlers.keep_change(FormHistory(form()), 0, *form(network_dim=8))
     history, *_ = handlers.restored(form(seed=5))
     assert history.present == form(seed=5) and history.undone().present == form(network_dim=8)
+
+
+def test_what_the_page_tells_late_after_an_undo_is_no_change(tmp_path: Path):
+    handlers = HistoryHandlers(tmp_path)
+    history = FormHistory(form()).edited(form(seed=3), now=0.0)
+    undone, revision, *_ = handlers.undo(history, 0, *form(seed=3))
+    late, *_ = handlers.keep_change(undone, 0, *form(seed=3))
+    assert late is undone
+    again, *_ = handlers.keep_change(undone, revision, *form(seed=3))
+    assert (again.past, again.future) == ((form(),), ())
+
+
+def test_an_undo_before_the_last_change_was_told_undoes_that_one(tmp_path: Path):
+    history = FormHistory(form()).edited(form(seed=3), now=0.0)
+    undone, *_ = HistoryHandlers(tmp_path).undo(history, 0, *form(seed=3, network_dim=8))
+    assert undone.present == form(seed=3) and undone.redone().present == form(seed=3, network_dim=8)
+
+
+def test_an_undo_pressed_twice_at_once_goes_back_twice(tmp_path: Path):
+    handlers = HistoryHandlers(tmp_path)
+    history = FormHistory(form()).edited(form(seed=3), now=0.0).edited(form(seed=3, network_dim=8), now=50.0)
+    once, *_ = handlers.undo(history, 0, *history.present)
+    twice, *_ = handlers.undo(once, 0, *history.present)
+    assert twice.present == form()
+
+
+def test_nothing_is_told_before_the_form_was_filled(tmp_path: Path):
+    handlers = HistoryHandlers(tmp_path)
+    answers = [handlers.keep_change(None, None, *form()), handlers.undo(None, None, *form())]
+    assert [len(answer) for answer in answers] == [4, 4 + len(form())]
+    assert not handlers.kept.path.exists()
