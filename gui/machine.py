@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,12 @@ TREE_S = 15.0
 
 @dataclass(frozen=True)
 class Use:
-    """What processes use. cpu: percent of one core; memory: bytes in RAM; read, written: bytes since they began."""
+    """What processes use. cpu: percent of one core since the reading before, None at the first; memory: bytes in RAM.
 
-    cpu: float
+    read, written: bytes since they began.
+    """
+
+    cpu: float | None
     memory: int
     read: int | None
     written: int | None
@@ -57,13 +61,14 @@ class Machine:
         self._lock = threading.Lock()
         self._trees: dict[str, _Tree] = {}
         self._readings: dict[str, tuple[float, dict[str, Any]]] = {}
-        psutil.cpu_percent()  # it counts from the call before
+        self._counting = ThreadPoolExecutor(1)  # psutil counts from the call before that came from the same thread
+        self._counted: float | None = None
 
     def read(self, run: RunFolder | None) -> dict[str, Any]:
         """GPUs, processor, memory and disk, and what the run's processes use of them; no older than FRESH_S.
 
-        {"gpus": [...], "no_gpu": why there are none, "cpu": percent of all, "cores", "memory_used", "memory_total",
-        "disk_free", "disk_total", "run": Use or null}; sizes in bytes.
+        {"gpus": [...], "no_gpu": why there are none, "cpu": percent of all, null at first, "cores", "memory_used",
+        "memory_total", "disk_free", "disk_total", "run": Use or null}; sizes in bytes.
         """
         name, now = run.name if run else "", self._clock()
         with self._lock:
@@ -81,7 +86,7 @@ class Machine:
         return {
             "gpus": [asdict(gpu) for gpu in self._gpus.read(pids)],
             "no_gpu": self._gpus.missing,
-            "cpu": psutil.cpu_percent(),
+            "cpu": self._cpu(now),
             "cores": psutil.cpu_count() or 1,
             "memory_used": memory.total - memory.available,
             "memory_total": memory.total,
@@ -89,6 +94,12 @@ class Machine:
             "disk_total": disk.total,
             "run": asdict(use) if use else None,
         }
+
+    def _cpu(self, now: float) -> float | None:
+        """Percent of all cores since the reading before; None if there was none, or one of long ago."""
+        before, self._counted = self._counted, now
+        percent = self._counting.submit(psutil.cpu_percent).result()
+        return None if before is None or now - before > TREE_S else percent
 
     def _use_of(self, run: RunFolder, now: float) -> tuple[Use | None, set[int]]:
         mark = run.process()
@@ -112,14 +123,14 @@ class _Tree:
         readings = [reading for process in self.processes if (reading := self._read(process)) is not None]
         files = [(read, written) for *_, read, written in readings if read is not None]
         return Use(
-            cpu=sum(cpu for cpu, *_ in readings),
+            cpu=sum(known) if (known := [cpu for cpu, *_ in readings if cpu is not None]) else None,
             memory=sum(memory for _, memory, *_ in readings),
             read=sum(read for read, _ in files) if files else None,
             written=sum(written for _, written in files) if files else None,
             processes=len(readings),
         )
 
-    def _read(self, process: psutil.Process) -> tuple[float, int, int | None, int | None] | None:
+    def _read(self, process: psutil.Process) -> tuple[float | None, int, int | None, int | None] | None:
         try:
             with process.oneshot():
                 times, memory = process.cpu_times(), process.memory_info().rss
@@ -129,7 +140,7 @@ class _Tree:
         used, now = times.user + times.system, time.monotonic()
         before, at = self.counted.get(process.pid, (used, now))
         self.counted[process.pid] = used, now
-        return (100 * (used - before) / (now - at) if now > at else 0.0), memory, read, written
+        return (100 * (used - before) / (now - at) if now > at else None), memory, read, written
 
 
 def _file_counts(process: psutil.Process) -> tuple[int | None, int | None]:

@@ -83,7 +83,7 @@ function gpuMeters(gpu, index) {
 
 function machineMeters({ cpu, cores, memory_used, memory_total, disk_free, disk_total }) {
   return [
-    { key: "cpu", name: texts.machine.cpu, share: cpu / 100, words: fill(texts.machine.cpu_words, { percent: Math.round(cpu), cores: formatCount(cores) }) },
+    { key: "cpu", name: texts.machine.cpu, ...used(cpu, 100, texts.machine.cpu_words, { percent: Math.round(cpu), cores: formatCount(cores) }) },
     { key: "memory", name: texts.machine.memory, share: memory_used / memory_total, words: usedOf(memory_used, memory_total) },
     { key: "disk", name: texts.machine.disk, share: 1 - disk_free / disk_total, words: fill(texts.machine.free, { amount: formatBytes(disk_free) }) },
   ];
@@ -94,12 +94,17 @@ function runMeters({ run, cores, memory_total }) {
   if (!run) return [];
   const processes = fill(texts.machine.processes, { count: formatCount(run.processes) });
   const meters = [
-    { key: "run cpu", name: texts.machine.run_cpu, title: processes, share: run.cpu / 100 / cores, words: fill(texts.machine.cores_used, { cores: (run.cpu / 100).toFixed(1) }) },
+    { key: "run cpu", name: texts.machine.run_cpu, title: processes, ...used(run.cpu, 100 * cores, texts.machine.cores_used, { cores: (run.cpu / 100).toFixed(1) }) },
     { key: "run memory", name: texts.machine.run_memory, title: processes, share: run.memory / memory_total, words: formatBytes(run.memory) },
   ];
   if (!isNumber(run.written)) return meters;
   const words = fill(texts.machine.files, { read: formatBytes(run.read), written: formatBytes(run.written) });
   return [...meters, { key: "run disk", name: texts.machine.run_disk, title: processes, share: null, words }];
+}
+
+/** What of the processor is used, which the server knows from its second reading on. */
+function used(percent, most, words, values) {
+  return isNumber(percent) ? { share: percent / most, words: fill(words, values) } : { share: null, words: "…" };
 }
 
 /** "13.8 / 23.5 GiB" */

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from backend.gpus import Gpus
 from backend.runs.folder import Job, RunFolder, submit
 from backend.runs.process import ProcessMark, kill, own_group, process_tree
 from backend.runs.status import write_json
-from gui.machine import FRESH_S, Machine
+from gui.machine import FRESH_S, TREE_S, Machine
 
 BUSY_WITH_A_CHILD = """
 import subprocess, sys
@@ -55,14 +56,14 @@ def test_the_machine_is_measured_and_no_run_is_none(tmp_path):
     reading = Machine(tmp_path, find_gpus=without_gpus).read(None)
     assert 0 < reading["memory_used"] < reading["memory_total"]
     assert 0 < reading["disk_free"] < reading["disk_total"]
-    assert 0 <= reading["cpu"] <= 100
+    assert reading["cpu"] is None  # nothing to compare with yet
     assert (reading["gpus"], reading["no_gpu"], reading["run"]) == ([], "no_library", None)
 
 
 def test_a_runs_whole_tree_is_measured(busy_run):
     clock = Clock()
     machine = Machine(busy_run.workspace, find_gpus=without_gpus, clock=clock)
-    assert machine.read(busy_run)["run"]["cpu"] == 0  # nothing to compare with yet
+    assert machine.read(busy_run)["run"]["cpu"] is None  # nothing to compare with yet
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
         pass
@@ -87,3 +88,17 @@ def test_the_page_gets_it_for_a_run_by_name(serve_page, busy_run):
     client = serve_page(busy_run.workspace).client
     assert client.get("/machine", params={"run": busy_run.name}).json()["run"]["processes"] == 2
     assert client.get("/machine", params={"run": "../x"}).json()["run"] is None
+
+
+def test_the_processor_is_told_whichever_thread_of_the_server_asks_and_not_over_a_long_pause(busy_run):
+    clock = Clock()
+    machine = Machine(busy_run.workspace, find_gpus=without_gpus, clock=clock)
+    told = []
+    for seconds in (0.0, FRESH_S, FRESH_S, TREE_S + 1, FRESH_S):
+        time.sleep(0.2)  # in which the run computes
+        clock.now += seconds
+        thread = threading.Thread(target=lambda: told.append(machine.read(None)["cpu"]))
+        thread.start()
+        thread.join()
+    assert [cpu is None or cpu > 0 for cpu in told] == [True] * 5
+    assert [cpu is None for cpu in told] == [True, False, False, True, False]
