@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from backend.models.hunyuan_video.frame_causal_attention import FrameCausalMidBlock
-from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
+from backend.models.hunyuan_video.latent_space import LATENT_SCALE
 from backend.models.hunyuan_video.vae import normalize_pixels
 from demo_base.long_training import Plan, train
 from demo_base.muon import Muon

@@ -15,7 +15,7 @@ import torch
 from diffusers import AutoencoderKLHunyuanVideo
 from torch import Tensor
 
-from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
+from backend.models.hunyuan_video.latent_space import LATENT_SCALE
 from backend.models.hunyuan_video.text_encoders import TextEncoder, encode_clip, encode_llm, load_clip, load_llm
 from backend.models.hunyuan_video.vae import encode, load_vae
 from demo_base.autoencoder import clip_batch

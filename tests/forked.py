@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 PROJECT = Path(__file__).parents[1]
 
-LIBRARIES = ("backend.commands.assembly", "torch._dynamo", __name__)
+LIBRARIES = ("backend.commands.assembly", "backend.commands.samples", "torch._dynamo", __name__)
 """Loaded once in each test process that forks; a program sees them in `sys.modules`."""
 
 _processes = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")

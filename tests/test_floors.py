@@ -119,6 +119,11 @@ def test_importing_the_page_loads_no_heavy_library():
     assert heavy_after_importing(names, HEAVY_LIBRARIES) == "[]"
 
 
+def test_a_training_without_samples_waits_for_no_library_of_encoders():
+    names = ["backend.commands.train", "backend.commands.assembly"]
+    assert heavy_after_importing(names, {"diffusers", "transformers", "peft"}) == "[]"
+
+
 def test_packages_have_empty_init_files():
     for path in [*(PROJECT / "backend").rglob("__init__.py"), *(PROJECT / "gui").rglob("__init__.py")]:
         assert path.read_text(encoding="utf-8") == "", path

@@ -19,12 +19,11 @@ from backend.commands.processes import (
 )
 from backend.commands.records import print_summary, resume_facts
 from backend.commands.resuming import find_start, resume, with_fetched_state
-from backend.commands.samples import fitted_to
 from backend.commands.training_data import TrainingData, load_data
 from backend.config.configuration import Configuration
 from backend.errors import StoppedByUser
+from backend.models.hunyuan_video.latent_space import SPATIAL_COMPRESSION
 from backend.models.hunyuan_video.transformer import HunyuanVideoTransformer
-from backend.models.hunyuan_video.vae import SPATIAL_COMPRESSION
 from backend.plan.saving import SamplePlan
 from backend.runs.folder import RunFolder
 from backend.runs.status import Reporter
@@ -59,7 +58,7 @@ def assemble_trainer(configuration: Configuration, *, run: RunFolder, reporter: 
     transformer, network = load_trained_model(
         configuration, device=accelerator.device, seed=seed, in_main_memory=sharding is not None
     )
-    sampler = fitted_to(sampler, transformer.shape) if sampler else None
+    sampler = sampler.fitted_to(transformer.shape) if sampler else None
     _stop_if_asked(reporter)
 
     optimizer = chosen_optimizer(configuration, network)

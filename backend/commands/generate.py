@@ -50,7 +50,7 @@ def generate(
     """Encode the prompts once, then for each strength load the transformer with the LoRAs merged, and sample."""
     from backend.commands.device import check_device, set_up_device
     from backend.commands.model import load_model
-    from backend.commands.samples import fitted_to, make_sampler  # torch and diffusers take seconds to import
+    from backend.commands.samples import make_sampler  # torch and diffusers take seconds to import
     from backend.models.devices import choose_device
 
     device = choose_device(configuration.caching.device)
@@ -69,7 +69,7 @@ def generate(
     made: dict[float, list[Sample]] = {}
     for strength in dict.fromkeys(own.strengths):
         transformer = load_model(_with_loras(configuration, own, strength=strength), device=device)
-        fitted = fitted_to(sampler, transformer.shape)
+        fitted = sampler.fitted_to(transformer.shape)
         facts = {"lora": ", ".join(map(str, own.lora_weight)), "strength": f"{strength:g}"}
         made[strength] = fitted.make(transformer, label=f"x{strength:g}", facts=facts, tell=partial(_tell, reporter))
         del transformer  # before the next one is loaded

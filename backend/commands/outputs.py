@@ -15,7 +15,6 @@ from tqdm import tqdm
 from backend.commands.optimization import optimizer_arguments
 from backend.commands.processes import is_first_process
 from backend.commands.records import hyperparameters, model_spec, training_record
-from backend.commands.samples import make_sampler
 from backend.commands.training_data import TrainingData
 from backend.config.configuration import Configuration
 from backend.config.sample_prompts import read_prompts
@@ -95,6 +94,8 @@ def sampler_of_run(
         share = []
     if not share:
         return None
+    from backend.commands.samples import make_sampler  # VAE and text encoders take seconds to import
+
     return make_sampler(
         configuration,
         share,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,10 +16,9 @@ from backend.config.configuration import Configuration
 from backend.config.sample_prompts import SamplePrompt, check_images
 from backend.dataset.pixels import fit_to_bucket, read_image
 from backend.errors import OptionError
-from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
+from backend.models.hunyuan_video.latent_space import LATENT_SCALE
 from backend.models.hunyuan_video.text_encoders import encode_clip, encode_llm
 from backend.models.hunyuan_video.vae import encode_picture
-from backend.plan.modules import TransformerShape
 from backend.training.sampler import EncodedPrompt, Sampler
 from backend.training.sampling import PromptText
 
@@ -55,15 +53,6 @@ def make_sampler(
         for index, prompt in prompts
     ]
     return Sampler(encoded, vae, folder, name, device, seed, autocast, writes)
-
-
-def fitted_to(sampler: Sampler, shape: TransformerShape) -> Sampler:
-    """The sampler with first frames only where the transformer takes them. Raises OptionError if it lacks one."""
-    if shape.continues_a_picture:
-        if problems := check_images((encoded.prompt for encoded in sampler.prompts), needed=True):
-            raise OptionError.of(problems)
-        return sampler
-    return replace(sampler, prompts=[replace(encoded, first_frame=None) for encoded in sampler.prompts])
 
 
 def encode_texts(configuration: Configuration, texts: Iterable[str], *, device: torch.device) -> dict[str, PromptText]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
+from backend.models.hunyuan_video.latent_space import LATENT_SCALE
 from backend.training.batches import TrainingBatch
 from backend.training.flow_matching import (
     add_noise,

@@ -5,23 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKLHunyuanVideo
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from backend.atomic_file import replaced
-from backend.config.sample_prompts import SamplePrompt, format_line
-from backend.errors import UserError
-from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
-from backend.models.hunyuan_video.vae import decode_frames
+from backend.config.sample_prompts import SamplePrompt, check_images, format_line
+from backend.errors import OptionError, UserError
+from backend.models.hunyuan_video.latent_space import LATENT_SCALE
+from backend.plan.modules import TransformerShape
 from backend.training.sampling import PromptText, SampleSettings, SampleSize, sample_latents
 from backend.visual_files import write_frames, write_pictures
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKLHunyuanVideo
 
 Told = Callable[[str], None]
 Output = Literal["video", "images", "latent"]
@@ -81,6 +83,14 @@ class Sampler:
     autocast: Callable[[], AbstractContextManager] = nullcontext
     writes: bool = True
     outputs: frozenset[Output] = frozenset({"video"})
+
+    def fitted_to(self, shape: TransformerShape) -> Sampler:
+        """The same with first frames only where the transformer takes them. Raises OptionError if it lacks one."""
+        if shape.continues_a_picture:
+            if problems := check_images((encoded.prompt for encoded in self.prompts), needed=True):
+                raise OptionError.of(problems)
+            return self
+        return replace(self, prompts=[replace(encoded, first_frame=None) for encoded in self.prompts])
 
     def make(self, transformer: nn.Module, *, label: str, facts: dict[str, str], tell: Told) -> list[Sample]:
         """One file for each prompt: FOLDER/NAME_LABEL_INDEX_TIME_SEED.png or .mp4.
@@ -143,6 +153,8 @@ class Sampler:
 
     def decode(self, latents: Tensor) -> Tensor:
         """Frames (T, H, W, 3) uint8 of unscaled latents."""
+        from backend.models.hunyuan_video.vae import decode_frames  # diffusers takes seconds to import
+
         self.vae.to(self.device)
         try:
             return decode_frames(self.vae, latents)

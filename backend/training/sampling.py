@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from backend.dataset.cached import LATENT_CHANNELS
-from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
-from backend.models.hunyuan_video.vae import SPATIAL_COMPRESSION, TEMPORAL_COMPRESSION
+from backend.models.hunyuan_video.latent_space import LATENT_SCALE, SPATIAL_COMPRESSION, TEMPORAL_COMPRESSION
 from backend.training.noise_sampling import TIMESTEPS
 
 GUIDANCE_UNIT = 1000

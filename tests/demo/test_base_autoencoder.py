@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
+from backend.models.hunyuan_video.latent_space import LATENT_SCALE
 from backend.models.hunyuan_video.vae import load_vae
 from demo_base.autoencoder import clip_batch, make_autoencoder, standardise, write_autoencoder
 from demo_base.scenes import Figure, Scene, draw

@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from backend.demo.models import MODELS, model_files
 from backend.models.hunyuan_video.checkpoint import load_transformer
-from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
+from backend.models.hunyuan_video.latent_space import LATENT_SCALE
 from backend.models.hunyuan_video.text_encoders import encode_clip, encode_llm, load_clip, load_llm
 from backend.models.hunyuan_video.vae import decode, encode, load_vae
 from backend.plan.weights_header import read_header

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from backend.models.hunyuan_video.checkpoint import load_transformer
-from backend.models.hunyuan_video.latent_scale import LATENT_SCALE
+from backend.models.hunyuan_video.latent_space import LATENT_SCALE
 from backend.networks.lora import create_lora
 from backend.plan.learning_rates import ScheduleSettings
 from backend.plan.modules import block_linears

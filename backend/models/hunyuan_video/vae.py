@@ -14,12 +14,11 @@ from torch import Tensor, nn
 
 from backend.errors import OptionError
 from backend.models.hunyuan_video.frame_causal_attention import FrameCausalMidBlock
+from backend.models.hunyuan_video.latent_space import SPATIAL_COMPRESSION
 from backend.models.weight_files import fill_model, read_tensors, wrong_kind
 from backend.plan.encoder_names import DEFAULT_TILE_PIXELS
 from backend.plan.weights_header import read_header
 
-SPATIAL_COMPRESSION = 8
-TEMPORAL_COMPRESSION = 4  # of all frames but the first
 _RELEASED_NORM_GROUPS = 32
 
 
