@@ -36,7 +36,7 @@ export function compared(runs, what) {
 }
 
 /** The value of a line at the step with this index; null where it has none. */
-export function valueAt(figure, line, index) {
+function valueAt(figure, line, index) {
   if (!line.steps) return line.values[index];
   const step = figure.steps[index];
   if (step < line.steps[0] || step > line.steps.at(-1)) return null;

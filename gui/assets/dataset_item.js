@@ -1,7 +1,7 @@
 // One picture or clip: as it is, as training will see it, its caption to edit, what is doubtful about it.
 
-import { factsOf } from "./dataset_items.js";
 import { element, setText } from "./dom.js";
+import { formatCount } from "./numbers.js";
 import { get, post } from "./request.js";
 import { fill, texts } from "./texts.js";
 
@@ -79,4 +79,14 @@ function windowStrip({ frames, windows }, onChoose) {
     return element("li", { style: `margin-left:${left}%;width:${Math.max(1, width)}%` }, element("button", { type: "button", title: name, "aria-label": name, onclick: () => onChoose(start) }));
   });
   return element("ul", { class: "loom-windows", "aria-label": texts.dataset.windows }, ...strip);
+}
+
+/** Size, frames and duration of an item in a line. */
+export function factsOf({ size, frames, fps, seconds }) {
+  if (!size) return texts.dataset.unreadable;
+  const facts = [`${size[0]} × ${size[1]}`];
+  if (frames !== null) facts.push(fill(texts.dataset.frames, { count: formatCount(frames) }));
+  if (fps) facts.push(`${Number(fps.toFixed(2))} fps`);
+  if (seconds) facts.push(`${Number(seconds.toFixed(1))} s`);
+  return facts.join(" · ");
 }

@@ -1,6 +1,6 @@
 // The pictures and clips of a dataset: a gallery or table of thousands, of which only what is in sight exists.
 
-import { itemDetails } from "./dataset_item.js";
+import { factsOf, itemDetails } from "./dataset_item.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { formatCount } from "./numbers.js";
 import { get } from "./request.js";
@@ -110,16 +110,6 @@ export function itemGallery({ pathOf, onChange, tell }) {
   }
 
   return { element: card, show };
-}
-
-/** Size, frames and duration of an item in a line. */
-export function factsOf({ size, frames, fps, seconds }) {
-  if (!size) return texts.dataset.unreadable;
-  const facts = [`${size[0]} × ${size[1]}`];
-  if (frames !== null) facts.push(fill(texts.dataset.frames, { count: formatCount(frames) }));
-  if (fps) facts.push(`${Number(fps.toFixed(2))} fps`);
-  if (seconds) facts.push(`${Number(seconds.toFixed(1))} s`);
-  return facts.join(" · ");
 }
 
 /** The bucket that an item is trained at, and into how many windows a clip is cut. */
