@@ -135,6 +135,7 @@ def _wire_scripts(fields: Fields) -> None:
 
 
 def _wire_history(handlers: HistoryHandlers, buttons: HistoryButtons, fields: Fields) -> None:
+    buttons.revision.render()
     inputs = [buttons.history, buttons.revision, *fields]
     in_turn: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "form history"}  # they change one history
     gr.on(

@@ -32,8 +32,11 @@ class HistoryButtons:
 
 
 def build_history(texts: Texts) -> HistoryButtons:
-    """Build the two buttons; they can be pressed once there is something to undo."""
-    history, revision = gr.State(None), gr.Number(None, visible="hidden")
+    """Build the two buttons; they can be pressed once there is something to undo.
+
+    The revision is still to be rendered: hidden, it would take its place in a row nevertheless.
+    """
+    history, revision = gr.State(None), gr.Number(None, visible="hidden", render=False)
     with gr.Row(elem_id="loom-history", elem_classes="loom-buttons"):
         undo = gr.Button(texts("history.undo"), size="sm", interactive=False, elem_id="undo")
         redo = gr.Button(texts("history.redo"), size="sm", interactive=False, elem_id="redo")
