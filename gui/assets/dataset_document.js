@@ -5,9 +5,13 @@ import { browseButton } from "./folder_dialog.js";
 import { get, post } from "./request.js";
 import { fill, texts } from "./texts.js";
 
-/** The card: {element, openFormsOwn()}. onOpen(path): a file was opened or saved. */
+/** The card: {element, openFormsOwn()}. onOpen(path): a file was opened or saved.
+ *
+ * state.text: the file as it was changed so far; changes: done once all changes that were asked for are in it; told: what
+ * the tables are still to show; opened: the numbers of tables whose other keys are shown.
+ */
 export function documentForm({ onOpen, tell }) {
-  const state = { text: "", isSaved: true, opened: new Set() }; // opened: numbers of tables whose other keys are shown
+  const state = { text: "", isSaved: true, changes: Promise.resolve(), told: null, opened: new Set() };
   const path = element("input", { type: "text", id: "dataset-path", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && open() });
   const folder = element("input", { type: "text", id: "dataset-folder", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && propose() });
   const tables = element("div", { class: "loom-dataset-tables" });
@@ -26,6 +30,7 @@ export function documentForm({ onOpen, tell }) {
 
   async function open() {
     await attempt(async () => {
+      await state.changes;
       const told = await get("dataset/document", { path: path.value });
       path.value = told.path;
       show(told);
@@ -43,14 +48,21 @@ export function documentForm({ onOpen, tell }) {
     });
   }
 
-  async function change(operations) {
-    show(await post("dataset/document", { text: state.text, operations }));
-    state.isSaved = false;
-    tell(texts.dataset.not_saved);
+  /** One after the other, as each is made of the text that the one before gave. */
+  function change(operations) {
+    state.told = null; // what is asked for now tells all that was told before
+    const made = state.changes.then(async () => {
+      show(await post("dataset/document", { text: state.text, operations }));
+      state.isSaved = false;
+      tell(texts.dataset.not_saved);
+    });
+    state.changes = made.catch(() => {}); // told by who asked for it
+    return made;
   }
 
   async function saveIt() {
     await attempt(async () => {
+      await state.changes; // the button may have been pressed out of a field that was just changed
       const told = await post("dataset/save", { path: path.value, text: state.text });
       path.value = told.path;
       state.isSaved = true;
@@ -71,6 +83,19 @@ export function documentForm({ onOpen, tell }) {
   function show(told) {
     state.text = told.text;
     setText(source, told.text || texts.dataset.empty);
+    save.disabled = !told.text || told.problems.some(isError);
+    showTablesSoon(told);
+  }
+
+  /** Now; where somebody is typing into one of them, once that field was left, if nothing newer is to come by then. */
+  function showTablesSoon(told) {
+    const field = document.activeElement;
+    state.told = told;
+    if (!tables.contains(field) || !isTyped(field)) return showTables(told);
+    return field.addEventListener("blur", () => setTimeout(() => state.told === told && showTablesSoon(told)), { once: true });
+  }
+
+  function showTables(told) {
     const focused = document.activeElement?.id;
     const loose = told.problems.filter((problem) => problem.dataset === null);
     tables.replaceChildren(
@@ -78,7 +103,6 @@ export function documentForm({ onOpen, tell }) {
       ...told.tables.map((table, number) => tableView(table, number, { problems: told.problems.filter((problem) => problem.dataset === number), change: (operations) => attempt(() => change(operations)), opened: state.opened })),
     );
     if (focused) document.getElementById(focused)?.focus();
-    save.disabled = !told.text || told.problems.some(isError);
   }
 
   return {
@@ -112,12 +136,21 @@ function tableView(table, number, { problems, change, opened }) {
 
 function fieldView(field, number, { problems, change }) {
   const id = `dataset-${number}-${field.key}`;
-  const attributes = { id, "aria-describedby": `${id}-help`, onchange: (event) => change([{ set: [number, field.key, event.target.value] }]) };
+  const set = ({ target }) => {
+    target.defaultValue = target.value; // no longer being typed
+    change([{ set: [number, field.key, target.value] }]);
+  };
+  const attributes = { id, "aria-describedby": `${id}-help`, onchange: set };
   const input = field.choices ? choice(field, attributes) : element("input", { type: "text", spellcheck: "false", autocomplete: "off", placeholder: field.inherited, value: field.text, ...attributes });
   const isWrong = problems.some(isError);
   setAttribute(input, "aria-invalid", isWrong ? "true" : null);
   const help = element("small", { id: `${id}-help`, class: isWrong ? "loom-wrong" : "" }, problems.map(inWords).join(". ") || field.help);
   return element("div", { class: "loom-settings-row" }, element("label", { for: id }, field.label, " ", element("code", {}, field.key)), ...withBrowse(field, input), help);
+}
+
+/** Whether there is a text in it that was not handed over yet. */
+function isTyped(field) {
+  return field.matches("input[type=text]") && field.value !== field.defaultValue;
 }
 
 /** The input, with a way through the server's folders beside it where it takes a path. */

@@ -44,8 +44,14 @@ function settingsForm() {
     element("div", { class: "loom-settings-keep" }, keep, message),
   );
   let file = "";
+  setDisabled(true); // what is typed before the settings are there would be lost, and what is kept would lose them
+
+  function setDisabled(isDisabled) {
+    for (const control of form.elements) control.disabled = isDisabled;
+  }
 
   function show(told) {
+    setDisabled(false);
     for (const [name, { input, label }] of fields) {
       input.value = told.prefilled[name];
       setText(label, told.labels[name]);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from backend.config.dataset import read_dataset_file
 from backend.runs.folder import list_runs
@@ -69,6 +69,29 @@ def test_a_folder_becomes_a_dataset_that_the_form_uses(page: Page, address, work
     assert read_dataset_file(path).datasets[0].control_directory == workspace / "gone"
     page.get_by_role("tab", name="Train").click()
     expect(page.locator("#dataset_config input, #dataset_config textarea").first).to_have_value(str(path))
+
+
+def test_what_is_typed_while_the_server_is_slow_is_kept_and_saved(page: Page, address, workspace):
+    open_file(page, address, workspace)
+    page.locator("fieldset", has=page.locator("#dataset-1-batch_size")).get_by_text("More settings").click()
+    held: list[Route] = []
+    page.route("**/dataset/document", lambda route: held.append(route))
+    repeats, batch = page.locator("#dataset-1-num_repeats"), page.locator("#dataset-1-batch_size")
+    repeats.fill("3")
+    with page.expect_request("**/dataset/document"):
+        repeats.press("Tab")
+    batch.click()
+    batch.press_sequentially("2")
+    held.pop().continue_()
+    expect(page.locator(".loom-dataset-source pre")).to_contain_text("num_repeats = 3")
+    expect(batch).to_be_focused()
+    expect(batch).to_have_value("2")
+    with page.expect_request("**/dataset/document"):
+        page.get_by_role("button", name="Save", exact=True).click()
+    held.pop().continue_()
+    expect(page.get_by_text("the form uses it now")).to_be_visible()
+    saved = read_dataset_file(workspace / "data" / "dataset.toml").datasets[0]
+    assert (saved.num_repeats, saved.batch_size) == (3, 2)
 
 
 def test_items_are_seen_filtered_and_captioned(page: Page, address, workspace, screenshot):
