@@ -115,7 +115,7 @@ def _wire_plan(plans: PlanHandlers, side: PlanSide, fields: Fields, texts: Texts
     # change, not input: Gradio reports a text that was pasted with the mouse only as the former
     gr.on(
         [field.change for field in fields],
-        plans.edit,
+        plans.show,
         inputs=inputs,
         outputs=side.shown,
         trigger_mode="always_last",

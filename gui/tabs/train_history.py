@@ -1,4 +1,4 @@
-"""Undo and redo on the Train tab."""
+"""Undo and redo on the Train tab, and the draft, which is kept with each change."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def build_history(texts: Texts) -> HistoryButtons:
 
 
 class HistoryHandlers:
-    """What keeps the history and goes through it.
+    """What keeps the history, with the draft, and goes through it.
 
     A page tells its form some time after a change, so it tells the revision that it shows too: what it tells of a form
-    that an undo or redo has replaced meanwhile is no change.
+    that an undo or redo has replaced meanwhile is no change, neither of the history nor of the draft.
     """
 
     def __init__(self, workspace: Path) -> None:
@@ -60,7 +60,7 @@ class HistoryHandlers:
         return _shown(kept.edited(raw, now=time.monotonic()) if kept else FormHistory(tuple(raw)))
 
     def keep_change(self, history: FormHistory | None, revision: int | None, *raw: FieldValue) -> list[Any]:
-        """The history with what the form holds now."""
+        """The history with what the form holds now, kept with the draft."""
         told = _told(history, revision, raw)
         return [gr.skip()] * 4 if told is None else self._keep(told)
 
@@ -75,14 +75,14 @@ class HistoryHandlers:
         return self._moved(told and told.redone(), raw)
 
     def _moved(self, moved: FormHistory | None, raw: tuple[FieldValue, ...]) -> list[Any]:
-        """The draft is kept at once: the plan, which keeps it after each change, takes longer than a reload."""
         if moved is None:
             return [gr.skip()] * (4 + len(raw))
-        self.draft.save(moved.present)
         fields = [gr.skip() if new == old else new for new, old in zip(moved.present, raw, strict=True)]
         return [*self._keep(moved), *fields]
 
     def _keep(self, history: FormHistory) -> list[Any]:
+        """Both before the page is answered: a reload may follow at once."""
+        self.draft.save(history.present)
         self.kept.save(history)
         return _shown(history)
 

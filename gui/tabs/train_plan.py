@@ -19,7 +19,7 @@ from backend.runs.experience import experience_of
 from backend.runs.training_job import FILE_OPTIONS
 from gui.demo import demo_is_missing
 from gui.disk import free_bytes
-from gui.form import Draft, FieldValue, read_form
+from gui.form import FieldValue, read_form
 from gui.memory_view import corrected_bytes
 from gui.plan_verdict import format_verdict
 from gui.plan_view import Surroundings, format_plan
@@ -93,13 +93,6 @@ class PlanHandlers:
     def __init__(self, workspace: Path, texts: Texts) -> None:
         self.workspace = workspace
         self.texts = texts
-        self.draft = Draft(workspace)
-
-    def edit(self, view: str, shell: Shell, *raw: FieldValue) -> Shown:
-        """Keep the draft and show what follows from it."""
-        shown = self.show(view, shell, *raw)
-        self.draft.save(raw)
-        return shown
 
     def show(self, view: str, shell: Shell, *raw: FieldValue) -> Shown:
         """Plan, TOML and command; mistakes in place of all three while there are any."""

@@ -113,10 +113,9 @@ def test_undo_goes_on_after_a_reload_and_form_changes_from_elsewhere_reach_every
         expect(train.locator("#toml textarea")).to_have_value(re.compile(f"network_alpha = {rank}.0 "))
     undo.click()
     expect(field(train, "network_alpha")).to_have_value("12")
-    expect(redo).to_be_enabled()
-    expect(train.locator("#toml textarea")).to_have_value(re.compile("network_alpha = 12.0 "))  # the draft is kept
-    train.reload()
+    train.reload()  # at once: the plan of what was undone is still to come
     expect(field(train, "network_dim")).to_have_value("16")
+    expect(field(train, "network_alpha")).to_have_value("12")
     open_section(train, "LoRA network")
     expect(redo).to_be_enabled()
     redo.click()

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from backend.config.toml_file import read_toml
 from backend.runs.folder import list_runs
 from tests.browser.servers import running_page
-from tests.browser.train_form import field, open_section
+from tests.browser.train_form import expect_kept, field, open_section
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,13 @@ def train(page: Page, address: str) -> Page:
     return page
 
 
-def test_what_was_typed_survives_a_reload_exactly(train):
+def test_what_was_typed_survives_a_reload_exactly(train, workspace):
     open_section(train, "Optimizer")
     field(train, "learning_rate").fill("1e-5")
     open_section(train, "LoRA network")
     field(train, "exclude_patterns").fill(".*a=b.*\n.*é.*")
     train.get_by_text("List modules in the log").click()
-    expect(train.locator("#toml textarea")).to_have_value(re.compile(r"verbose=True"))
+    expect_kept(workspace, learning_rate="1e-5", exclude_patterns=".*a=b.*\n.*é.*", verbose=True)
     train.reload()
     expect(train.locator("#toml textarea")).to_have_value(re.compile(r"verbose=True"))
     expect(field(train, "learning_rate")).to_have_value("1e-5")

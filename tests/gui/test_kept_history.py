@@ -70,6 +70,7 @@ def test_a_page_takes_the_history_up_where_the_last_one_left_it(tmp_path: Path):
     history, revision, *_ = handlers.restored(form())
     history, *_ = handlers.keep_change(history, revision, *form(network_dim=8))
     handlers.keep_change(history, revision, *form(network_dim=8, seed=3))
+    assert tuple(Draft(tmp_path).load()) == form(network_dim=8, seed=3)
     again, revision, undo, redo = HistoryHandlers(tmp_path).restored(form(network_dim=8, seed=3))
     assert (undo.interactive, redo.interactive) == (True, False)
     assert again.undone().present == form(network_dim=8)
@@ -91,6 +92,7 @@ def test_what_the_page_tells_late_after_an_undo_is_no_change(tmp_path: Path):
     undone, revision, *_ = handlers.undo(history, 0, *form(seed=3))
     late, *_ = handlers.keep_change(undone, 0, *form(seed=3))
     assert late is undone
+    assert tuple(Draft(tmp_path).load()) == form()
     again, *_ = handlers.keep_change(undone, revision, *form(seed=3))
     assert (again.past, again.future) == ((form(),), ())
 
@@ -113,4 +115,4 @@ def test_nothing_is_told_before_the_form_was_filled(tmp_path: Path):
     handlers = HistoryHandlers(tmp_path)
     answers = [handlers.keep_change(None, None, *form()), handlers.undo(None, None, *form())]
     assert [len(answer) for answer in answers] == [4, 4 + len(form())]
-    assert not handlers.kept.path.exists()
+    assert not handlers.kept.path.exists() and not handlers.draft.path.exists()
