@@ -14,6 +14,7 @@ from gui.tabs.settings import build_settings
 from gui.tabs.tensorboard import build_tensorboard
 from gui.tabs.tools import build_tools
 from gui.tabs.train import build_train
+from gui.tabs.train_plan import SHOW_IN_TURN
 from gui.texts import Texts
 
 
@@ -37,5 +38,5 @@ def build_page(workspace: Path, texts: Texts) -> gr.Blocks:
             with gr.Tab(texts("tabs.settings"), id="settings"):
                 build_settings()
         filled = page.load(train.fill, outputs=train.filled, show_progress_on=train.shown, **EVENT_OPTIONS)
-        filled.then(train.show, inputs=train.fields, outputs=train.shown, **EVENT_OPTIONS)
+        filled.then(train.show, inputs=train.fields, outputs=train.shown, **SHOW_IN_TURN)
     return page

@@ -17,7 +17,7 @@ from gui.tabs.events import EVENT_OPTIONS
 from gui.tabs.train_changes import ChangesCard, ChangesHandlers, build_changes
 from gui.tabs.train_history import HistoryButtons, HistoryHandlers, build_history
 from gui.tabs.train_import import ImportCard, ImportHandlers, build_import, build_import_button
-from gui.tabs.train_plan import PlanHandlers, PlanSide, Shown, build_plan_bar, build_plan_side
+from gui.tabs.train_plan import SHOW_IN_TURN, PlanHandlers, PlanSide, Shown, build_plan_bar, build_plan_side
 from gui.tabs.train_presets import (
     PresetChoice,
     PresetHandlers,
@@ -113,16 +113,8 @@ def _wire_plan(plans: PlanHandlers, side: PlanSide, fields: Fields, texts: Texts
     refresh = gr.Button(texts("plan.refresh"), elem_id="refresh-plan")  # clicked by script when a run ends; never shown
     inputs = [*side.choices, *fields]
     # change, not input: Gradio reports a text that was pasted with the mouse only as the former
-    gr.on(
-        [field.change for field in fields],
-        plans.show,
-        inputs=inputs,
-        outputs=side.shown,
-        trigger_mode="always_last",
-        **EVENT_OPTIONS,
-    )
-    shows = [refresh.click, *(choice.change for choice in side.choices)]
-    gr.on(shows, plans.show, inputs=inputs, outputs=side.shown, **EVENT_OPTIONS)
+    triggers = [refresh.click, *(component.change for component in inputs)]
+    gr.on(triggers, plans.show, inputs=inputs, outputs=side.shown, trigger_mode="always_last", **SHOW_IN_TURN)
     _, toml, _ = side.shown
     output_name = fields[list(all_options()).index("output_name")]
     side.download.click(None, inputs=[toml, output_name], js=DOWNLOAD, **EVENT_OPTIONS)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -25,11 +26,15 @@ from gui.plan_verdict import format_verdict
 from gui.plan_view import Surroundings, format_plan
 from gui.problem_notes import format_problems
 from gui.shell_view import USUAL_SHELL, format_commands
+from gui.tabs.events import EVENT_OPTIONS
 from gui.texts import Texts
 from gui.units import format_bytes
 
 Shown = tuple[str, str, str]
 """Plan, TOML and command lines."""
+
+SHOW_IN_TURN: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "plan", **EVENT_OPTIONS}
+"""How showing it is wired: one after the other, so that what was asked for last is what stands there in the end."""
 
 
 @dataclass(frozen=True)
