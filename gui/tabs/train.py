@@ -141,7 +141,7 @@ def _wire_history(handlers: HistoryHandlers, buttons: HistoryButtons, fields: Fi
     )
     for button, move in ((buttons.undo, handlers.undo), (buttons.redo, handlers.redo)):
         shown = {"outputs": [*buttons.shown, *fields], "show_progress_on": button, **in_turn, **EVENT_OPTIONS}
-        button.click(move, inputs=inputs, **shown)
+        button.click(move, inputs=inputs, trigger_mode="multiple", **shown)  # pressed faster than it is answered
 
 
 def _wire_changes(changing: ChangesHandlers, changes: ChangesCard, side: PlanSide, fields: Fields) -> None:

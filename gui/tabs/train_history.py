@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,19 +66,19 @@ class HistoryHandlers:
 
     def undo(self, history: FormHistory | None, revision: int | None, *raw: FieldValue) -> list[Any]:
         """The history and the form before the last change, which may not have been told yet."""
-        told = _told(history, revision, raw)
-        return self._moved(told and told.undone(), raw)
+        return self._move(_told(history, revision, raw), FormHistory.undone, len(raw))
 
     def redo(self, history: FormHistory | None, revision: int | None, *raw: FieldValue) -> list[Any]:
         """The history and the form after the change that was undone last."""
-        told = _told(history, revision, raw)
-        return self._moved(told and told.redone(), raw)
+        return self._move(_told(history, revision, raw), FormHistory.redone, len(raw))
 
-    def _moved(self, moved: FormHistory | None, raw: tuple[FieldValue, ...]) -> list[Any]:
-        if moved is None:
-            return [gr.skip()] * (4 + len(raw))
-        fields = [gr.skip() if new == old else new for new, old in zip(moved.present, raw, strict=True)]
-        return [*self._keep(moved), *fields]
+    def _move(self, told: FormHistory | None, step: Callable[[FormHistory], FormHistory], fields: int) -> list[Any]:
+        """A field is written where the step changes it: by then the page shows what was told, at least in those."""
+        if told is None:
+            return [gr.skip()] * (4 + fields)
+        moved = step(told)
+        changed = [gr.skip() if new == old else new for new, old in zip(moved.present, told.present, strict=True)]
+        return [*self._keep(moved), *changed]
 
     def _keep(self, history: FormHistory) -> list[Any]:
         """Both before the page is answered: a reload may follow at once."""

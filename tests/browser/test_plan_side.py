@@ -103,6 +103,11 @@ def test_changes_are_undone_and_made_again(train):
     redo.click()
     expect(field(train, "network_dim")).to_have_value("12")
     expect(train.locator("#plan")).to_contain_text(re.compile("Scale.*0.08333"))
+    field(train, "network_alpha").fill("3")
+    expect(train.locator("#toml textarea")).to_have_value(re.compile("network_alpha = 3.0 "))
+    undo.dblclick()
+    expect(field(train, "network_dim")).to_have_value("4")
+    expect(field(train, "network_alpha")).to_have_value("1")
 
 
 def test_undo_goes_on_after_a_reload_and_form_changes_from_elsewhere_reach_every_field(train):
