@@ -45,6 +45,12 @@ def shown_progress(
         yield show
 
 
+def print_pending(what: str, pending: int, existing: int, *, skip_existing: bool) -> None:
+    """What there is to do: "latents: 3 to encode, 95 there already"."""
+    there = f"{existing} there already" if skip_existing else "those that are there already anew"
+    print(f"{what}: {pending} to encode, {there}", flush=True)
+
+
 def report_left_out(problems: Sequence[Problem], *, cached_count: int, reporter: Reporter) -> None:
     """Tell the run's status how many items could not be cached. problems: one for each, printed already.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from itertools import islice
 
-from backend.caching.progress import print_problems, print_stale, report_left_out, shown_progress
+from backend.caching.progress import print_pending, print_problems, print_stale, report_left_out, shown_progress
 from backend.commands.required import check_encoders, required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
@@ -65,7 +65,7 @@ def run(configuration: Configuration, *, reporter: Reporter) -> None:
     work = find_latent_work(dataset_file, skip_existing=options.skip_existing, encoder=encoder)
     print_problems((*dataset_file.warnings, *work.problems))
     print_stale(work.stale)
-    print(f"latents: {work.pending_count} to encode, {work.existing_count} there already", flush=True)
+    print_pending("latents", work.pending_count, work.existing_count, skip_existing=options.skip_existing)
     unread: list[Problem] = []
     if work.pending_count:
         torch.backends.cudnn.enabled = not options.disable_cudnn_backend

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from backend.caching.progress import print_problems, print_stale, report_left_out, shown_progress
+from backend.caching.progress import print_pending, print_problems, print_stale, report_left_out, shown_progress
 from backend.commands.required import check_encoders, required_path
 from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
@@ -43,7 +43,8 @@ def run(configuration: Configuration, *, reporter: Reporter) -> None:
     ):
         pending, stale = without_cached(captions, part, encoder=name) if options.skip_existing else (captions, [])
         print_stale(stale)
-        print(f"{part}: {len(pending)} captions to encode, {len(captions) - len(pending)} there already", flush=True)
+        existing = len(captions) - len(pending)
+        print_pending(f"captions for {part}", len(pending), existing, skip_existing=options.skip_existing)
         if pending:
             encoder = load(configuration, device=device)
             with shown_progress(part, total=len(pending), reporter=reporter) as progress:

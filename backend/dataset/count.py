@@ -39,14 +39,22 @@ class BucketCount:
 
 @dataclass(frozen=True)
 class DatasetCount:
-    """What a dataset gives for one epoch. missing: photos and windows whose caches are not there or not usable."""
+    """What a dataset gives for one epoch.
+
+    missing_names: caches of latents of the photos and windows whose caches are not there or not usable.
+    """
 
     images: int
     windows: int
     items_with_repeats: int
     batches: int
-    missing: int
+    missing_names: tuple[str, ...]
     buckets: tuple[BucketCount, ...] = ()
+
+    @property
+    def missing(self) -> int:
+        """How many photos and windows are still to be cached."""
+        return len(self.missing_names)
 
 
 def count_dataset(path: Path, *, encoders: Encoders = ANY_ENCODERS) -> tuple[DatasetCount, tuple[Problem, ...]]:
@@ -72,7 +80,7 @@ def _count(
         windows=sum(len(group.items) for group in groups if group.frame_count is not None),
         items_with_repeats=sum(len(group.items) * group.num_repeats for group in groups),
         batches=count_batches(groups),
-        missing=sum(each.missing_count for each in training),
+        missing_names=tuple(name for each in training for name in each.missing_names()),
         buckets=tuple(_bucket(group) for group in groups),
     )
     return count, (*file.warnings, *(problem for each in training for problem in each.problems))

@@ -37,6 +37,8 @@ SIDEWAYS_ORIENTATIONS = (5, 6, 7, 8)
 def files_of(folder: Path, extensions: Collection[str]) -> list[Path]:
     """The files of a folder with one of these endings in any spelling, sorted by name; hidden ones left out.
 
+    Also those that cannot be read, so that somebody hears of them.
+
     Raises DatasetError if there is no such folder.
     """
     if not is_folder(folder):
@@ -71,10 +73,11 @@ def is_folder(path: Path) -> bool:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Also of a link that leads to nothing: somebody meant a file there, which then cannot be read."""
     try:
-        return entry.is_file()
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry))  # noqa: PTH110
     except OSError:  # a link that leads to itself
-        return False
+        return True
 
 
 def _ending(name: str) -> str:
@@ -100,6 +103,8 @@ def unreadable(path: Path, what: str, error: BaseException) -> DatasetError:
     if package := missing_plugin(path):
         message = f"{path}: Pillow needs {package} to read {_ending(path.name)} files"
         return DatasetError(message, hint=f"pip install {package}", option="dataset_config")
+    if isinstance(error, IndexError):  # of the list of its streams of pictures
+        error = ValueError("there is only sound in it")
     reason = getattr(error, "strerror", None) or str(error) or "nothing to see in it"
     return DatasetError(
         f"{path}: not a readable {what}: {reason}", hint="replace or remove it", option="dataset_config"

@@ -39,14 +39,14 @@ class TrainingItems:
     expected: tuple[CachedItem | ExpectedItem, ...]
     problems: tuple[Problem, ...]
 
-    @property
-    def missing_count(self) -> int:
-        return len(self.expected) - len(self.ready)
+    def missing_names(self) -> list[str]:
+        """The caches of latents of those that are expected, but not ready."""
+        there = {item.latent_path for item in self.ready}
+        return [item.latent_path.name for item in self.expected if item.latent_path not in there]
 
     def missing_problems(self) -> list[Problem]:
         """A warning that names the items which a training that starts now does without."""
-        there = {item.latent_path for item in self.ready}
-        names = [item.latent_path.name for item in self.expected if item.latent_path not in there]
+        names = self.missing_names()
         if not names:
             return []
         return [_warning(f"not cached, so not trained on: {_listed(names, len(self.expected))}", CACHE_AGAIN)]

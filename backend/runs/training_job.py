@@ -70,13 +70,18 @@ def check_training(configuration: Configuration, *, files_may_be_missing: bool =
     elif plan.dataset and plan.dataset.missing:
         problems.append(
             Problem(
-                f"{plan.dataset.missing} of the dataset's items are not cached",
+                f"{plan.dataset.missing} of the dataset's items are not cached: {_listed(plan.dataset.missing_names)}",
                 hint="run cache_latents and cache_text_encoder_outputs; replace or remove what they cannot read",
                 option="dataset_config",
             )
         )
     if problems:
         raise OptionError.of(problems)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few of them."""
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def complete_configuration(configuration: Configuration, *, run: RunFolder, workspace: Path) -> Configuration:

@@ -112,7 +112,9 @@ def test_of_a_folder_of_horrors_each_file_is_told_and_what_is_good_is_trained_on
         "gif_within.png": "gives 1",
         "good.jpg": "gives 1",
         "linked.png": "gives 1",
+        "loop.png": "unreadable",
         "moves.webp": "gives 1",
+        "nowhere.png": "unreadable",
         "palette.png": "gives 1",
         "sixteen_bits.png": "gives 1",
         "text.jpg": "unreadable",
@@ -129,7 +131,7 @@ def test_a_folder_of_horrors_is_cached_but_for_the_files_that_are_damaged(horror
     unread = cache_latents(work, vae, workers=2)
 
     unreadable = [problem.message.split(": ")[0] for problem in work.problems if "not a readable" in problem.message]
-    assert [Path(path).name for path in unreadable] == ["cut.png", "empty.png", "text.jpg"]
+    assert [Path(path).name for path in unreadable] == ["cut.png", "empty.png", "loop.png", "nowhere.png", "text.jpg"]
     assert [problem.message.split(": ")[0] for problem in unread] == [str(horrors / "cut_jpeg.jpg")]
     cached = {path.name.split("_0")[0].split("_1")[0] for path in dataset.cache_folder.iterdir()}
     assert cached == {
@@ -145,7 +147,7 @@ def test_a_folder_of_horrors_has_thumbnails_of_what_can_be_seen(horrors: Path, t
     thumbnails.make_all([(item.path, item.media.kind) for item in items], workers=2)
 
     without = {item.path.name for item in items if thumbnails.find(item.path) is None}
-    assert without == {"cut.png", "cut_jpeg.jpg", "empty.png", "text.jpg"}
+    assert without == {"cut.png", "cut_jpeg.jpg", "empty.png", "loop.png", "nowhere.png", "text.jpg"}
 
 
 def test_pixels_of_unusual_pictures_are_what_one_sees(horrors: Path) -> None:
@@ -220,7 +222,9 @@ def test_damaged_clips_are_told_and_the_others_are_trained_on(tmp_path: Path, va
     unread = cache_latents(work, vae, workers=1)
 
     assert outcome(inspect(dataset, tmp_path=tmp_path)) == {"bad.mp4": "unreadable", "good.mp4": "gives 2"}
-    assert [problem.message.split(": ")[1] for problem in (*work.problems, *unread)] == ["not a readable clip"]
+    (problem,) = (*work.problems, *unread)
+    assert problem.message.split(": ")[1] == "not a readable clip"
+    assert ("only sound" in problem.message) == (damage == "sound_only")
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 

@@ -41,7 +41,7 @@ def messages(found: TrainingItems) -> list[str]:
 
 def test_before_anything_is_cached_all_is_expected_and_nothing_is_doubtful(photos):
     found = training_items(photos)
-    assert (found.ready, stems(found.expected), found.missing_count) == ((), ["a", "b", "c"], 3)
+    assert (found.ready, stems(found.expected), len(found.missing_names())) == ((), ["a", "b", "c"], 3)
     assert found.problems == ()
     (problem,) = found.missing_problems()
     assert problem.message.startswith("not cached, so not trained on: 3 of 3: a_0064x0064_hv.safetensors, b_")
@@ -107,7 +107,7 @@ def test_a_changed_caption_is_to_be_cached_again(photos):
     cache_all(photos)
     (photos.image_directory / "c.txt").write_text("another picture")
     found = training_items(photos)
-    assert (stems(found.ready), found.missing_count) == (["a", "b"], 1)
+    assert (stems(found.ready), found.missing_names()) == (["a", "b"], ["c_0064x0064_hv.safetensors"])
     assert messages(found) == [f"{photos.cache_folder / 'c_hv_te.safetensors'}: caption changed since it was cached"]
 
 
@@ -132,7 +132,7 @@ def test_a_damaged_cache_is_named_and_missing(photos):
     damaged = photos.cache_folder / "a_0064x0064_hv.safetensors"
     damaged.write_bytes(b"no cache")
     found = training_items(photos)
-    assert (stems(found.ready), found.missing_count) == (["b", "c"], 1)
+    assert (stems(found.ready), found.missing_names()) == (["b", "c"], ["a_0064x0064_hv.safetensors"])
     assert str(damaged) in messages(found)[0]
 
 

@@ -129,3 +129,10 @@ def test_what_is_no_training_or_has_no_state_is_not_resumed(submitted, tmp_path)
         with pytest.raises(InputError, match="is no training"):
             make(other)
     assert list_states(other) == []
+
+
+def test_a_training_whose_caches_are_missing_is_refused_and_names_them(tmp_path):
+    configuration = cached_dataset(tmp_path)
+    change_caption(tmp_path)
+    with pytest.raises(OptionError, match=r"1 of the dataset's items are not cached: a_0064x0064_hv\.safetensors"):
+        submit_training(configuration, workspace=tmp_path)
