@@ -14,6 +14,11 @@ from tests.browser.train_form import field, open_section
 from tests.commands.tiny_project import TRANSFORMER, make_project
 from tests.networks.lora_file_with_metadata import write_lora
 
+STYLE_OF_EACH = """headings => headings.map((heading) => {
+  const { color, fontSize, fontWeight, margin } = getComputedStyle(heading);
+  return [color, fontSize, fontWeight, margin].join(" ");
+})"""
+
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
@@ -53,6 +58,8 @@ def test_the_plan_follows_the_form_with_numbers_forecast_and_plots(train, screen
     expect(noise.locator("rect")).to_have_count(50)
     expect(plan.locator("polyline")).to_have_count(2)
     screenshot("plan_side")
+    styles = plan.locator("h3, figcaption").evaluate_all(STYLE_OF_EACH)
+    assert len(styles) == 3 and len(set(styles)) == 1
     open_section(train, "Timesteps and loss")
     train.get_by_label("Timestep sampling").click()
     train.get_by_role("option", name="shift", exact=True).click()
