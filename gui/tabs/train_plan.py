@@ -54,7 +54,7 @@ def build_plan_side(texts: Texts) -> PlanSide:
         plan = gr.HTML(elem_id="plan", padding=False, apply_default_css=False)
         message = gr.HTML(elem_id="start-message", padding=False, apply_default_css=False)
         start = gr.Button(texts("plan.start"), variant="primary", elem_id="start")
-    with gr.Tabs(elem_id="loom-texts", elem_classes="loom-card"):
+    with gr.Tabs(elem_id="loom-plan-texts", elem_classes="loom-card"):
         with gr.Tab(texts("plan.toml.tab")):
             view = gr.Radio(
                 [(texts("plan.toml.all"), "all"), (texts("plan.toml.differing"), "differing")],

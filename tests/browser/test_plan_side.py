@@ -88,7 +88,7 @@ def test_the_toml_is_shown_whole_or_in_what_differs_and_downloaded(train):
 
 
 def test_the_command_is_quoted_for_the_chosen_shell(train):
-    train.locator("#loom-texts").get_by_role("tab", name="Command").click()
+    train.locator("#loom-plan-texts").get_by_role("tab", name="Command").click()
     command = train.get_by_role("textbox", name="The command lines")
     for shell, sign in (("cmd", "cd /d"), ("PowerShell", "Set-Location"), ("bash", "&&")):
         train.get_by_label(shell, exact=True).check()
