@@ -5,8 +5,8 @@ import { browseButton } from "./folder_dialog.js";
 import { get, post } from "./request.js";
 import { fill, texts } from "./texts.js";
 
-/** The card: {element, openFormsOwn()}. onOpen(path): a file was opened or saved. */
-export function documentForm({ onOpen, tell }) {
+/** The card: {element, openFormsOwn()}. onOpen(path): a file was opened or saved; onSave(): it was saved. */
+export function documentForm({ onOpen, onSave, tell }) {
   const state = { text: "", isSaved: true, opened: new Set() }; // opened: numbers of tables whose other keys are shown
   const path = element("input", { type: "text", id: "dataset-path", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && open() });
   const folder = element("input", { type: "text", id: "dataset-folder", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && propose() });
@@ -57,6 +57,7 @@ export function documentForm({ onOpen, tell }) {
       putIntoForm(told.path);
       tell(fill(texts.dataset.saved, { path: told.path }));
       onOpen(told.path);
+      onSave();
     });
   }
 
