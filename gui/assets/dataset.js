@@ -5,6 +5,7 @@ import { captionTools } from "./dataset_captions.js";
 import { documentForm } from "./dataset_document.js";
 import { itemGallery } from "./dataset_items.js";
 import { element, setText } from "./dom.js";
+import { refreshPlan } from "./form.js";
 import { formatCount } from "./numbers.js";
 import { get, post } from "./request.js";
 import { fill, texts } from "./texts.js";
@@ -16,14 +17,14 @@ export function showDataset(container, feed) {
   const view = { path: "", summary: null, isEnded: false };
   const message = element("p", { role: "status", class: "loom-dataset-message" });
   const tell = (text) => setText(message, text);
-  const look = element("button", { type: "button", class: "loom-button", onclick: () => inspect(true) }, texts.dataset.look_again);
+  const look = element("button", { type: "button", class: "loom-button", onclick: () => changed(true) }, texts.dataset.look_again);
   const cache = element("button", { type: "button", class: "loom-button loom-primary", onclick: startCaching }, texts.dataset.cache);
   const counts = element("p", { class: "loom-dataset-counts" });
   const problems = element("ul", { class: "loom-dataset-problems" });
-  const gallery = itemGallery({ pathOf: () => view.path, onChange: () => inspect(false), tell });
-  const captions = captionTools({ pathOf: () => view.path, onChange: () => inspect(false), tell });
+  const gallery = itemGallery({ pathOf: () => view.path, onChange: () => changed(false), tell });
+  const captions = captionTools({ pathOf: () => view.path, onChange: () => changed(false), tell });
   const buckets = bucketView();
-  const form = documentForm({ onOpen: open, tell });
+  const form = documentForm({ onOpen: open, onSave: refreshPlan, tell });
   const found = element(
     "div",
     { class: "loom-dataset-found", hidden: true },
@@ -40,6 +41,12 @@ export function showDataset(container, feed) {
     view.path = path;
     found.hidden = !path;
     if (path) inspect(true);
+  }
+
+  /** What lies there may be another now: the plan counts it too. */
+  function changed(again) {
+    inspect(again);
+    refreshPlan();
   }
 
   async function inspect(again) {

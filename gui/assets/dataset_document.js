@@ -5,12 +5,12 @@ import { browseButton } from "./folder_dialog.js";
 import { get, post } from "./request.js";
 import { fill, texts } from "./texts.js";
 
-/** The card: {element, openFormsOwn()}. onOpen(path): a file was opened or saved.
+/** The card: {element, openFormsOwn()}. onOpen(path): a file was opened or saved; onSave(): it was saved.
  *
  * state.text: the file as it was changed so far; changes: done once all changes that were asked for are in it; told: what
  * the tables are still to show; opened: the numbers of tables whose other keys are shown.
  */
-export function documentForm({ onOpen, tell }) {
+export function documentForm({ onOpen, onSave, tell }) {
   const state = { text: "", isSaved: true, changes: Promise.resolve(), told: null, opened: new Set() };
   const path = element("input", { type: "text", id: "dataset-path", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && open() });
   const folder = element("input", { type: "text", id: "dataset-folder", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && propose() });
@@ -69,6 +69,7 @@ export function documentForm({ onOpen, tell }) {
       putIntoForm(told.path);
       tell(fill(texts.dataset.saved, { path: told.path }));
       onOpen(told.path);
+      onSave();
     });
   }
 

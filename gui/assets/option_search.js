@@ -4,8 +4,6 @@ import { element, setText } from "./dom.js";
 import { facts } from "./form_values.js";
 import { fill, texts } from "./texts.js";
 
-const MOST_HITS = 8;
-
 export function startOptionSearch() {
   document.addEventListener("input", (event) => event.target === field() && showHits());
   document.addEventListener("keydown", onKey);
@@ -51,18 +49,18 @@ function onSearchKey(event, search) {
 function showHits() {
   const wanted = field().value.trim().toLowerCase();
   const found = wanted ? findOptions(wanted) : [];
-  list().replaceChildren(...found.slice(0, MOST_HITS).map(hit));
+  list().replaceChildren(...found.map(hit));
   if (!found.length) list().textContent = texts.train.search.nothing;
   list().hidden = !wanted;
   tell(wanted && (found.length ? fill(texts.train.search.found, { count: found.length }) : texts.train.search.nothing));
 }
 
-/** The options whose name or label has the words, then those whose help has them; in the page's language or English. */
+/** The options whose name or label has all words, then those with help that has them; in the page's language or English. */
 function findOptions(wanted) {
   const options = facts().map((option) => ({ ...option, ...shown(option) }));
-  const has = (...parts) => parts.join(" ").toLowerCase().includes(wanted);
-  const byName = options.filter(({ name, label, title }) => has(name, label, title));
-  const byHelp = options.filter((option) => !byName.includes(option) && has(option.help, option.info));
+  const has = (...parts) => wanted.split(/\s+/).every((word) => parts.join(" ").toLowerCase().includes(word));
+  const byName = options.filter(({ name, label, title, list }) => has(name, label, title, list));
+  const byHelp = options.filter((option) => !byName.includes(option) && has(option.name, option.title, option.help, option.info));
   return [...byName, ...byHelp];
 }
 

@@ -25,6 +25,12 @@ subscribeToForm(() => {
   timer = setTimeout(checkAll, PATIENCE_MS);
 });
 
+/** What lies at a path may be another since it was told: the field that is gone to is checked again. */
+document.addEventListener("focusin", ({ target }) => {
+  const block = target.closest(".loom-dressed-path");
+  if (block && told.delete(block.id)) checkAll();
+});
+
 function dress(block) {
   block.classList.add("loom-dressed-path");
   const browse = element("button", { type: "button", class: "loom-link loom-browse", onclick: () => choose(block, browse) }, texts.form.paths.browse);

@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 
 from backend.config.configuration import all_options
-from gui.demo import DEMO_PRESET
 from gui.form import Draft, form_of
 from gui.loaded_preset import LoadedPreset
 from gui.tabs.events import EVENT_OPTIONS
@@ -100,8 +99,9 @@ def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
 
     def fill() -> list[Any]:
         """The form as it was left; defaults are shown as they are already."""
-        choices, draft = gr.Dropdown(choices=preset_choices(workspace, texts)), Draft(workspace).load()
-        beside = [choices, preset_handlers.describe(DEMO_PRESET), *histories.restored(draft)]
+        chosen, draft = preset_handlers.chosen_first(), Draft(workspace).load()
+        choices = gr.Dropdown(choices=preset_choices(workspace, texts), value=chosen)
+        beside = [choices, preset_handlers.describe(chosen), *histories.restored(draft)]
         changed = [gr.skip() if kept == default else kept for kept, default in zip(draft, form_of({}), strict=True)]
         return [*beside, *changed]
 
@@ -187,9 +187,10 @@ def _wire_preset_keeping(
         handlers.save, inputs=[keeping.name, *fields], outputs=[*told, keeping.name], **EVENT_OPTIONS
     )
     _remember(saved, chosen, workspace)
-    keeping.rename.click(
+    renamed = keeping.rename.click(
         handlers.rename, inputs=[chosen, keeping.new_name], outputs=[*told, keeping.new_name], **EVENT_OPTIONS
     )
+    renamed.then(None, js=PRESET_LOADED, **EVENT_OPTIONS)
     keeping.delete.click(
         handlers.delete, inputs=chosen, outputs=[*told, keeping.restore, keeping.deleted], **EVENT_OPTIONS
     )

@@ -35,7 +35,7 @@ def build_changes(texts: Texts) -> ChangesCard:
     """Build the card; it is hidden until there is something in it."""
     pending = gr.State({})
     with gr.Column(elem_id="loom-changes", elem_classes="loom-card", visible=False) as card:
-        table = gr.HTML(elem_id="changes", padding=False)
+        table = gr.HTML(elem_id="changes", padding=False, apply_default_css=False)
         with gr.Row(elem_classes="loom-buttons"):
             apply = gr.Button(texts("changes.apply"), variant="primary", size="sm", elem_id="changes-apply")
             close = gr.Button(texts("changes.close"), size="sm", elem_id="changes-close")

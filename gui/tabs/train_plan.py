@@ -56,10 +56,10 @@ def build_plan_side(texts: Texts) -> PlanSide:
     gr.HTML(_sheet_head(texts), elem_id="loom-plan-head", padding=False)
     with gr.Column(elem_id="loom-plan", elem_classes="loom-card"):
         gr.HTML(f"<h2>{escape(texts('plan.title'))}</h2>", padding=False)
-        plan = gr.HTML(elem_id="plan", padding=False)
-        message = gr.HTML(elem_id="start-message", padding=False)
+        plan = gr.HTML(elem_id="plan", padding=False, apply_default_css=False)
+        message = gr.HTML(elem_id="start-message", padding=False, apply_default_css=False)
         start = gr.Button(texts("plan.start"), variant="primary", elem_id="start")
-    with gr.Tabs(elem_id="loom-texts", elem_classes="loom-card"):
+    with gr.Tabs(elem_id="loom-plan-texts", elem_classes="loom-card"):
         with gr.Tab(texts("plan.toml.tab")):
             view = gr.Radio(
                 [(texts("plan.toml.all"), "all"), (texts("plan.toml.differing"), "differing")],

@@ -27,6 +27,7 @@ from backend.runs.queue import ensure_worker
 from gui.changes_view import fields_with, find_changes
 from gui.demo import DEMO_PRESET
 from gui.form import FieldValue, read_form
+from gui.loaded_preset import LoadedPreset
 from gui.problem_notes import format_problems, told
 from gui.tabs.train_changes import ChangesHandlers
 from gui.texts import Texts
@@ -72,7 +73,7 @@ def build_preset_choice(workspace: Path, texts: Texts) -> PresetChoice:
 def build_preset_keeping(texts: Texts) -> PresetKeeping:
     """Build what tells about a preset, and, folded away, what saves, renames and deletes."""
     deleted = gr.State("")
-    about = gr.HTML(elem_id="preset-about", padding=False)
+    about = gr.HTML(elem_id="preset-about", padding=False, apply_default_css=False)
     with gr.Accordion(texts("presets.manage"), open=False, elem_id="preset-manage"):
         with gr.Row(elem_classes="loom-buttons"):
             name = gr.Textbox(
@@ -94,6 +95,12 @@ class PresetHandlers:
         self.workspace = workspace
         self.changes = changes
         self.texts = texts
+
+    def chosen_first(self) -> str:
+        """The preset that a page opens with: the loaded one while it is there, Demo before."""
+        loaded = LoadedPreset(self.workspace).name()
+        names = {preset.name for preset in list_presets(self.workspace)}
+        return loaded if loaded in names else DEMO_PRESET
 
     def describe(self, name: str | None) -> str:
         """What the chosen preset says of itself, as HTML."""
@@ -142,6 +149,7 @@ class PresetHandlers:
         """Give the chosen preset another name."""
         try:
             preset = rename_preset(name or "", new_name or "", workspace=self.workspace)
+            LoadedPreset(self.workspace).follow(name or "", preset.name)
         except UserError as error:
             return [format_problems(error.problems, self.texts), gr.skip(), gr.skip()]
         return [told(self.texts("presets.renamed", preset=preset.name)), self._choices(preset.name), ""]

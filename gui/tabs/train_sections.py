@@ -18,7 +18,7 @@ from gui.texts import Texts
 
 def build_navigation(texts: Texts) -> None:
     """The search field and the list of sections; the script opens a section and finds options."""
-    gr.HTML(_navigation(texts), elem_id="loom-sections-nav", padding=False)
+    gr.HTML(_navigation(texts), elem_id="loom-sections-nav", padding=False, apply_default_css=False)
 
 
 def build_fields(texts: Texts) -> list[gr.components.Component]:
@@ -91,12 +91,16 @@ def _navigation(texts: Texts) -> str:
 
 
 def _facts(declared: Option, section: str) -> dict[str, object]:
-    """What the page's scripts know of an option; in English, which is searched beside the page's own language."""
+    """What the page's scripts know of an option; in English, which is searched beside the page's own language.
+
+    list: the one of musubi-tuner's lists that the option stands in, which its users look for.
+    """
     return {
         "name": declared.name,
         "section": section,
         "label": declared.label,
         "help": declared.help,
+        "list": "network_args" if declared.network_arg else "",
         "needs": [asdict(need) for need in declared.needs],
     }
 

@@ -69,6 +69,13 @@ def test_a_folder_becomes_a_dataset_that_the_form_uses(page: Page, address, work
     assert read_dataset_file(path).datasets[0].control_directory == workspace / "gone"
     page.get_by_role("tab", name="Train").click()
     expect(page.locator("#dataset_config input, #dataset_config textarea").first).to_have_value(str(path))
+    expect(page.locator("#plan")).to_contain_text("Items with repeats6")
+    page.get_by_role("tab", name="Dataset").click()
+    repeats.fill("5")
+    repeats.press("Tab")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("tab", name="Train").click()
+    expect(page.locator("#plan")).to_contain_text("Items with repeats10")
 
 
 def test_what_is_typed_while_the_server_is_slow_is_kept_and_saved(page: Page, address, workspace):

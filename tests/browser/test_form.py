@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from backend.config.network_args import OPTIONS as IN_NETWORK_ARGS
 from tests.browser.servers import running_page
 
 
@@ -57,6 +58,20 @@ def test_the_hits_of_the_search_are_counted_aloud_and_reached_by_the_arrow_keys(
     page.keyboard.press("Enter")
     expect(page.locator("#learning_rate input, #learning_rate textarea").first).to_be_focused()
     expect(hits.first).to_be_hidden()
+
+
+def test_the_words_may_stand_in_any_order_and_every_hit_is_in_reach(page: Page, address: str):
+    search = open_form(page, address)
+    hits = page.locator("#option-hits button")
+    search.fill("warmup lr")
+    expect(hits.first).to_contain_text("lr_warmup_steps")
+    search.fill("steps")
+    expect(page.locator("#option-search-told")).to_have_text(f"{hits.count()} found; the arrow keys go to them")
+    hits.last.focus()
+    expect(hits.last).to_be_in_viewport()
+    search.fill("network_args")
+    expect(hits.filter(has_text="loraplus_lr_ratio")).to_be_visible()
+    expect(hits).to_have_count(len(IN_NETWORK_ARGS))
 
 
 def test_escape_and_a_click_elsewhere_close_the_hits(page: Page, address: str):

@@ -87,6 +87,7 @@ def test_the_loaded_preset_is_what_the_form_is_compared_with(train: Page, worksp
     expect_kept(workspace, network_dim="32")
     train.reload()
     expect(train.locator("#loom-differing")).to_have_text("Preset: Mine · 1 field differs")
+    expect(train.get_by_label("Preset")).to_have_value("Mine")
     open_section(train, "LoRA network")
     train.get_by_role("button", name="Reset Rank to: 8").click()
     expect(train.locator("#loom-differing")).to_contain_text("no field differs")
@@ -108,8 +109,14 @@ def test_a_field_that_a_choice_puts_out_of_use_is_greyed_with_the_reason(train: 
 def test_a_typed_path_is_checked_on_the_server(train: Page, workspace: Path):
     field = transformer(train)
     about = train.locator("#dit").get_by_role("status")
-    field.fill(str(workspace / "models" / "nothing.safetensors"))
+    late = workspace / "models" / "late.safetensors"
+    field.fill(str(late))
     expect(about).to_have_text("▲ nothing is there")
+    field.blur()
+    copy(GOLDEN / "dit_model.safetensors", late)
+    field.focus()
+    expect(about).to_have_text(re.compile("^HunyuanVideo transformer"))
+    late.unlink()
     field.fill(str(workspace / "models"))
     expect(about).to_have_text("▲ this is a folder, a file is wanted")
     field.fill(str(workspace / "models" / "dit_model.safetensors"))

@@ -103,6 +103,34 @@ def test_the_map_is_walked_and_changed_by_keys(network: Page):
     expect(cell(network, "single_blocks.0.linear1")).to_be_focused()
 
 
+def test_a_click_takes_one_module_out_and_the_next_brings_it_back(network: Page):
+    clicked = cell(network, "single_blocks.24.linear1")
+    clicked.click()
+    expect(legend(network)).to_contain_text("trained 239")
+    expect(clicked).to_have_attribute("aria-selected", "false")
+    assert rows(network, "Exclude patterns") == [r"single_blocks\.24\.linear1"]
+    clicked.click()
+    expect(legend(network)).to_contain_text("trained 240")
+    assert rows(network, "Exclude patterns") == []
+
+
+def test_a_row_is_dragged_to_its_place(network: Page):
+    area = network.locator("#exclude_patterns textarea")
+    for pattern in (".*a.*", ".*b.*", ".*c.*"):
+        new_row(network, "Exclude patterns").fill(pattern)
+        network.keyboard.press("Enter")
+    handles = [
+        network.get_by_role("button", name=f"Move row {number} of Exclude patterns", exact=True) for number in (3, 1)
+    ]
+    handles[0].hover()
+    network.mouse.down()
+    handles[1].hover()
+    network.mouse.up()
+    expect(area).to_have_value(".*c.*\n.*a.*\n.*b.*")
+    selection(network, "All").click()
+    expect(area).to_have_value("")
+
+
 def test_a_row_head_and_a_block_number_stand_for_all_their_modules(network: Page):
     network.get_by_role("rowheader", name="img_attn_qkv, all blocks").click()
     expect(legend(network)).to_contain_text("trained 220")

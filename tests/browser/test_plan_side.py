@@ -14,6 +14,11 @@ from tests.browser.train_form import field, open_section
 from tests.commands.tiny_project import TRANSFORMER, make_project
 from tests.networks.lora_file_with_metadata import write_lora
 
+STYLE_OF_EACH = """headings => headings.map((heading) => {
+  const { color, fontSize, fontWeight, margin } = getComputedStyle(heading);
+  return [color, fontSize, fontWeight, margin].join(" ");
+})"""
+
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
@@ -53,6 +58,8 @@ def test_the_plan_follows_the_form_with_numbers_forecast_and_plots(train, screen
     expect(noise.locator("rect")).to_have_count(50)
     expect(plan.locator("polyline")).to_have_count(2)
     screenshot("plan_side")
+    styles = plan.locator("h3, figcaption").evaluate_all(STYLE_OF_EACH)
+    assert len(styles) == 3 and len(set(styles)) == 1
     open_section(train, "Timesteps and loss")
     train.get_by_label("Timestep sampling").click()
     train.get_by_role("option", name="shift", exact=True).click()
@@ -81,7 +88,7 @@ def test_the_toml_is_shown_whole_or_in_what_differs_and_downloaded(train):
 
 
 def test_the_command_is_quoted_for_the_chosen_shell(train):
-    train.locator("#loom-texts").get_by_role("tab", name="Command").click()
+    train.locator("#loom-plan-texts").get_by_role("tab", name="Command").click()
     command = train.get_by_role("textbox", name="The command lines")
     for shell in ("cmd", "PowerShell", "bash", "cmd"):  # faster than the plan is made
         train.get_by_label(shell, exact=True).check()

@@ -14,12 +14,16 @@ from tests.config.configurations import some_values
 DEFAULTS = form_of({})
 
 
-def test_every_option_has_one_field_with_its_name_label_and_help():
+def test_every_option_has_one_field_with_its_name_label_unit_and_help():
     fields = [make_field(declared, texts_of("en")) for _, options in sections().values() for declared in options]
     assert [field.elem_id for field in fields] == list(all_options())
     for field, declared in zip(fields, all_options().values(), strict=True):
-        assert field.label.startswith(declared.label)
+        assert field.label == (f"{declared.label} [{declared.unit}]" if declared.unit else declared.label)
         assert field.info == declared.help
+
+
+def test_a_field_tells_its_unit_in_japanese_too():
+    assert make_field(all_options()["max_train_steps"], texts_of("ja")).label == "ステップ数 [ステップ]"
 
 
 def test_the_kind_of_an_option_decides_its_field():

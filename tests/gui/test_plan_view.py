@@ -36,6 +36,12 @@ def shown(configuration, around=NOTHING, texts=ENGLISH) -> str:
     return format_plan(make_plan(configuration), configuration, around, texts)
 
 
+def rows_of(html) -> dict[str, str]:
+    """The plan's lines: what is counted, and how much of it, as text."""
+    lines = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html)
+    return {unescape(name): re.sub("<[^>]+>", "", value) for name, value in lines}
+
+
 def plots(html) -> list[dict]:
     return [json.loads(unescape(data)) for data in re.findall(r"data-plot='([^']*)'", html)]
 
@@ -76,13 +82,34 @@ def test_the_plan_shows_the_numbers_that_the_command_line_gives():
         assert text in html
 
 
-def test_the_numbers_of_a_whole_training_are_those_of_its_plan(configuration):
+def test_the_numbers_of_a_whole_training_are_those_of_its_plan(configuration, tmp_path):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a cat\n", encoding="utf-8")
+    sampled = dict.fromkeys(("vae", "text_encoder1", "text_encoder2"), "named.safetensors")
+    configuration = configuration.changed(
+        **sampled, sample_prompts=str(prompts), sample_every_n_steps=5, save_every_n_steps=4, save_state=True
+    )
     plan, html = make_plan(configuration), shown(configuration, Surroundings(disk_free=2**31))
     assert plan.steps and plan.dataset and plan.saved
-    assert f"<b>{plan.steps.total_steps}</b> · {plan.steps.epochs} epochs" in html
-    assert f"{format_bytes(plan.disk_bytes)} of 2.0 GiB free" in html
+    assert rows_of(html) == {
+        "Modules": f"{len(plan.trained)} of {len(plan.decisions)}",
+        "Trainable parameters": f"{plan.trainable_parameters:,}",
+        "LoRA file (fp32)": format_bytes(plan.file_bytes),
+        "Scale (alpha / rank)": "0.25",
+        "Dataset": f"{plan.dataset.images} photos",
+        "Items with repeats": str(plan.dataset.items_with_repeats),
+        "Buckets": str(len(plan.dataset.buckets)),
+        "Batches per epoch": str(plan.dataset.batches),
+        "Batches per step": "1",
+        "Steps per epoch": str(plan.steps.steps_per_epoch),
+        "Steps": f"10 · {plan.steps.epochs} epochs",
+        "Time": "known after a first run here",
+        "LoRA files written": "3",
+        "States written": f"{plan.saved.states} × {format_bytes(plan.state_bytes)}",
+        "Samplings": "2",
+        "Disk needed": f"{format_bytes(plan.disk_bytes)} of 2.0 GiB free",
+    }
     assert html.count("<tr>") == 1 + len(plan.dataset.buckets)
-    assert "known after a first run here" in html
 
 
 def test_several_processes_share_the_batches_of_a_step(configuration):
