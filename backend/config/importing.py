@@ -15,6 +15,7 @@ from typing import Any
 from backend.config.configuration import all_options, check_values
 from backend.config.gui_files import LAUNCHER_REASON, NOTHING_REASON, is_of_musubi_gui, read_gui_file
 from backend.config.imported import Imported, PassedOver, Source, as_written
+from backend.config.network_args import OPTIONS as NETWORK_ARGS
 from backend.config.network_args import parse_network_args
 from backend.config.pasted_command import split_command
 from backend.config.reference_options import ENVIRONMENT_VARIABLES, OF_OTHER_MODELS
@@ -31,6 +32,8 @@ def import_text(text: str) -> Imported:
         return _from_gui("kohya_ss", _parse_json(text))
     if _looks_like_command(text):
         return _from_command(text)
+    if words := _network_words(text):
+        return _checked("command", {"network_args": words})
     return _from_toml(parse_toml(text))
 
 
@@ -40,6 +43,17 @@ def _looks_like_command(text: str) -> bool:
     return not re.match(r"\s*(\[|[\w.\"'-]+\s*=)", lines[0] if lines else "") and bool(
         re.search(r"(^|[\s'\"])--[A-Za-z]", text)
     )
+
+
+def _network_words(text: str) -> list[str]:
+    """The strings of `network_args` where the text is no TOML and holds nothing else: one in a line, quoted or not."""
+    try:
+        parse_toml(text)
+        return []
+    except OptionError:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+    words = [word for line in lines for word in (split_command(line)[0] if line[0] in "\"'" else [line])]
+    return words if all(word.partition("=")[0].strip() in NETWORK_ARGS for word in words) else []
 
 
 def _from_toml(tables: Mapping[str, Any]) -> Imported:

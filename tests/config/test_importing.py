@@ -155,3 +155,20 @@ def test_a_file_without_metadata_and_one_that_is_none_are_refused(tmp_path):
         import_file(tmp_path / "none.safetensors")
     with pytest.raises(OptionError, match="no such file"):
         import_file(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exclude_patterns=[r'.*']\ninclude_patterns=[r'.*single.*', '.*a=b .*']\nloraplus_lr_ratio=4",
+        """ "exclude_patterns=[r'.*']" "include_patterns=[r'.*single.*', '.*a=b .*']" 'loraplus_lr_ratio=4' """,
+    ],
+)
+def test_network_args_alone_are_understood(text):
+    patterns = {"exclude_patterns": [".*"], "include_patterns": [".*single.*", ".*a=b .*"]}
+    assert_is(import_text(text), Configuration.from_values({**patterns, "loraplus_lr_ratio": 4}))
+
+
+def test_a_toml_with_a_mistake_stays_one():
+    with pytest.raises(OptionError, match="TOML"):
+        import_text("exclude_patterns = ['.*'\nnetwork_dim = 4")
