@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from backend.config.network_args import OPTIONS as IN_NETWORK_ARGS
+from gui.form import Draft, form_of
 from tests.browser.servers import running_page
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_page(tmp_path_factory.mktemp("form")) as address:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("form")
+
+
+@pytest.fixture(scope="module")
+def address(workspace: Path) -> Iterator[str]:
+    with running_page(workspace) as address:
         yield address
+
+
+@pytest.fixture(autouse=True)
+def _untouched_form(workspace: Path) -> None:
+    Draft(workspace).save(form_of({}))
 
 
 def open_form(page: Page, address: str) -> Locator:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from gui.form import Draft, form_of
 from tests.browser.servers import running_page
 from tests.browser.train_form import expect_kept, open_section
 
@@ -38,7 +39,9 @@ def address(workspace: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def train(page: Page, address: str) -> Page:
+def train(page: Page, address: str, workspace: Path) -> Page:
+    """The page with a form in which nothing was changed."""
+    Draft(workspace).save(form_of({}))
     page.goto(address)
     expect(page.locator("#loom-differing")).not_to_be_empty(timeout=60_000)
     return page

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from backend.config.toml_file import read_toml
 from backend.runs.folder import list_runs
+from gui.form import Draft, form_of
 from tests.browser.servers import running_page
 from tests.browser.train_form import expect_kept, field, open_section
 
@@ -25,7 +27,9 @@ def address(workspace):
 
 
 @pytest.fixture
-def train(page: Page, address: str) -> Page:
+def train(page: Page, address: str, workspace: Path) -> Page:
+    """The page with a form in which nothing was changed."""
+    Draft(workspace).save(form_of({}))
     page.goto(address)
     expect(page.locator("#plan .loom-plan")).to_be_visible()
     expect(page.locator("#loom-sections-nav [aria-current=true]")).to_be_visible()  # the scripts have begun
