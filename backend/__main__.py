@@ -9,7 +9,7 @@ from backend.errors import InputError, UserError
 
 COMMANDS = {
     "train": "train a LoRA",
-    "cache_latents": "encode photos and clips once, before training",
+    "cache_latents": "encode pictures and clips once, before training",
     "cache_text_encoder_outputs": "encode captions once, before training",
     "plan": "show what a training would do, without loading weights",
     "generate": "make pictures and clips, with and without LoRAs",

@@ -72,7 +72,7 @@ def _dataset_rows(count: DatasetCount | None, texts: Texts) -> Iterable[Row]:
         return
     parts = [
         texts.count(f"plan.items.{kind}", number)
-        for kind, number in (("photos", count.images), ("windows", count.windows))
+        for kind, number in (("pictures", count.images), ("windows", count.windows))
         if number
     ]
     yield texts("plan.rows.items"), " · ".join(parts) or "0"
@@ -125,7 +125,7 @@ def _saving_rows(plan: Plan, free: int | None, texts: Texts) -> Iterable[Row]:
 def _bucket_table(buckets: Iterable[BucketCount], texts: Texts) -> str:
     """The buckets, folded away."""
     rows = "".join(
-        f"<tr><td>{bucket.width} × {bucket.height}</td><td>{bucket.frames or escape(texts('plan.buckets.photo'))}</td>"
+        f"<tr><td>{bucket.width} × {bucket.height}</td><td>{bucket.frames or escape(texts('plan.buckets.picture'))}</td>"
         f"<td>{bucket.items:,} × {bucket.repeats:,}</td><td>{bucket.batches:,}</td></tr>"
         for bucket in buckets
     )

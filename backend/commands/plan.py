@@ -36,7 +36,7 @@ def format_plan(plan: Plan) -> str:
     ]
     if plan.dataset:
         count = plan.dataset
-        lines.append(f"dataset               {count.images:,} photos, {count.windows:,} windows of clips")
+        lines.append(f"dataset               {count.images:,} pictures, {count.windows:,} windows of clips")
         lines.append(f"batches per epoch     {count.batches:,}, {count.items_with_repeats:,} items with repeats")
         lines.append(f"still to be cached    {count.missing:,}")
     if plan.steps:

@@ -135,7 +135,7 @@ class DatasetOptions(OptionGroup):
     """Dataset"""
 
     dataset_config: str | None = option(None, label="Dataset file", basic=True, path="file")
-    """The dataset TOML that names the folders of photos and clips, their resolution, repeats and batch size."""
+    """The dataset TOML that names the folders of pictures and clips, their resolution, repeats and batch size."""
 
     max_data_loader_n_workers: int = option(8, label="Reading threads", unit="threads", ge=0)
     """Threads that read batches ahead, at most as many as the machine has cores. 0: each batch is read when its turn
@@ -155,7 +155,7 @@ class CachingOptions(OptionGroup):
     """Leave items alone whose cache file exists and is whole; otherwise all are made anew."""
 
     num_workers: int | None = option(None, label="Decoding threads", unit="threads", ge=1)
-    """Threads that decode photos and clips while others are encoded. Empty: the machine's cores but one."""
+    """Threads that decode pictures and clips while others are encoded. Empty: the machine's cores but one."""
 
     disable_cudnn_backend: bool = option(False, label="Without cuDNN")
     """Encode without NVIDIA's cuDNN, which on some systems asks for more memory than there is."""

@@ -1,4 +1,4 @@
-"""Counting a dataset before a training: photos, windows, batches, and what is still to be cached."""
+"""Counting a dataset before a training: pictures, windows, batches, and what is still to be cached."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backend.errors import Problem
 
 @dataclass(frozen=True)
 class BucketCount:
-    """Items of one shape. width, height: in pixels. frames: None for photos. items: without repeats."""
+    """Items of one shape. width, height: in pixels. frames: None for pictures. items: without repeats."""
 
     width: int
     height: int
@@ -41,7 +41,7 @@ class BucketCount:
 class DatasetCount:
     """What a dataset gives for one epoch.
 
-    missing_names: caches of latents of the photos and windows whose caches are not there or not usable.
+    missing_names: caches of latents of the pictures and windows whose caches are not there or not usable.
     """
 
     images: int
@@ -53,7 +53,7 @@ class DatasetCount:
 
     @property
     def missing(self) -> int:
-        """How many photos and windows are still to be cached."""
+        """How many pictures and windows are still to be cached."""
         return len(self.missing_names)
 
 

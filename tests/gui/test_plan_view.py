@@ -96,7 +96,7 @@ def test_the_numbers_of_a_whole_training_are_those_of_its_plan(configuration, tm
         "Trainable parameters": f"{plan.trainable_parameters:,}",
         "LoRA file (fp32)": format_bytes(plan.file_bytes),
         "Scale (alpha / rank)": "0.25",
-        "Dataset": f"{plan.dataset.images} photos",
+        "Dataset": f"{plan.dataset.images} pictures",
         "Items with repeats": str(plan.dataset.items_with_repeats),
         "Buckets": str(len(plan.dataset.buckets)),
         "Batches per epoch": str(plan.dataset.batches),
