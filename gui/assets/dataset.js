@@ -8,7 +8,7 @@ import { element, setText } from "./dom.js";
 import { refreshPlan } from "./form.js";
 import { formatCount } from "./numbers.js";
 import { get, post } from "./request.js";
-import { fill, texts } from "./texts.js";
+import { fill, fillCount, texts } from "./texts.js";
 
 const LOOK_AGAIN_MS = 400;
 
@@ -79,7 +79,7 @@ export function showDataset(container, feed) {
   async function startCaching() {
     try {
       const { runs } = await post("dataset/cache", { path: view.path });
-      tell(fill(texts.dataset.caching_queued, { count: runs.length }));
+      tell(fillCount(texts.dataset.caching_queued, runs.length));
     } catch (error) {
       tell(error.message);
     }

@@ -3,7 +3,7 @@
 import { element, setText } from "./dom.js";
 import { formatCount } from "./numbers.js";
 import { get, post } from "./request.js";
-import { fill, texts } from "./texts.js";
+import { fill, fillCount, texts } from "./texts.js";
 
 /** The card: {element, show()}. onChange: captions were written. */
 export function captionTools({ pathOf, onChange, tell }) {
@@ -37,7 +37,7 @@ export function captionTools({ pathOf, onChange, tell }) {
       Object.assign(state, { change, count: told.count });
       changes.replaceChildren(...told.changes.map(changeView));
       write.hidden = !told.count;
-      setText(write, fill(texts.captions.write, { count: formatCount(told.count) }));
+      setText(write, fillCount(texts.captions.write, told.count));
       tell(told.count ? "" : texts.captions.nothing);
     });
   }
@@ -45,14 +45,14 @@ export function captionTools({ pathOf, onChange, tell }) {
   async function writeAll() {
     await attempt(async () => {
       const told = await post("dataset/captions/write", { path: pathOf(), change: state.change, count: state.count });
-      done(fill(texts.captions.written, { count: formatCount(told.written) }), told.undo);
+      done(fillCount(texts.captions.written, told.written), told.undo);
     });
   }
 
   async function undoNewest() {
     await attempt(async () => {
       const told = await post("dataset/captions/undo", { path: pathOf() });
-      done(fill(texts.captions.undone, { count: formatCount(told.undone) }), told.undo);
+      done(fillCount(texts.captions.undone, told.undone), told.undo);
     });
   }
 

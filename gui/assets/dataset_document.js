@@ -3,7 +3,7 @@
 import { element, setAttribute, setText } from "./dom.js";
 import { browseButton } from "./folder_dialog.js";
 import { get, post } from "./request.js";
-import { fill, texts } from "./texts.js";
+import { fill, fillCount, texts } from "./texts.js";
 
 /** The card: {element, openFormsOwn()}. onOpen(path): a file was opened or saved; onSave(): it was saved.
  *
@@ -44,7 +44,7 @@ export function documentForm({ onOpen, onSave, tell }) {
     await attempt(async () => {
       const proposed = await post("dataset/propose", { folder: folder.value });
       await change(proposed.map(({ values }) => ({ add: values })));
-      tell(proposed.map(({ kind, counted, unreadable }) => fill(texts.dataset.proposed[kind], { count: counted, unreadable })).join(" "));
+      tell(proposed.map(({ kind, counted, unreadable }) => fillCount(texts.dataset.proposed[kind], counted, { unreadable })).join(" "));
     });
   }
 

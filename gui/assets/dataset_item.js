@@ -1,9 +1,8 @@
 // One picture or clip: as it is, as training will see it, its caption to edit, what is doubtful about it.
 
 import { element, setText } from "./dom.js";
-import { formatCount } from "./numbers.js";
 import { get, post } from "./request.js";
-import { fill, texts } from "./texts.js";
+import { fill, fillCount, texts } from "./texts.js";
 
 /** The side beside the gallery: {element, show(item number), refresh()}. */
 export function itemDetails({ pathOf, onChange, tell }) {
@@ -85,7 +84,7 @@ function windowStrip({ frames, windows }, onChoose) {
 export function factsOf({ size, frames, fps, seconds }) {
   if (!size) return texts.dataset.unreadable;
   const facts = [`${size[0]} × ${size[1]}`];
-  if (frames !== null) facts.push(fill(texts.dataset.frames, { count: formatCount(frames) }));
+  if (frames !== null) facts.push(fillCount(texts.dataset.frames, frames));
   if (fps) facts.push(`${Number(fps.toFixed(2))} fps`);
   if (seconds) facts.push(`${Number(seconds.toFixed(1))} s`);
   return facts.join(" · ");

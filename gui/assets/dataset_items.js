@@ -4,7 +4,7 @@ import { factsOf, itemDetails } from "./dataset_item.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { formatCount } from "./numbers.js";
 import { get } from "./request.js";
-import { fill, texts } from "./texts.js";
+import { fill, fillCount, texts } from "./texts.js";
 
 const PAGE = 100; // rows that are fetched at once
 const CELL = { gallery: { width: 148, height: 176 }, table: { width: Infinity, height: 46 } };
@@ -93,7 +93,7 @@ export function itemGallery({ pathOf, onChange, tell }) {
   function cellOf(item, key) {
     const picture = element("img", { src: `dataset/thumbnail?${new URLSearchParams({ path: pathOf(), item: item.item, name: item.name })}`, alt: "", loading: "lazy", decoding: "async" });
     picture.addEventListener("error", () => picture.replaceWith(element("span", { class: "loom-items-unreadable" }, texts.dataset.unreadable)));
-    const marks = element("span", { class: "loom-items-marks" }, item.doubts ? element("span", { class: "loom-items-doubt", title: fill(texts.dataset.doubts, { count: item.doubts }) }, `▲ ${item.doubts}`) : "", element("span", { class: "loom-items-cache", "data-cache": item.cache }, texts.dataset.caches[item.cache]));
+    const marks = element("span", { class: "loom-items-marks" }, item.doubts ? element("span", { class: "loom-items-doubt", title: fillCount(texts.dataset.doubts, item.doubts) }, `▲ ${item.doubts}`) : "", element("span", { class: "loom-items-cache", "data-cache": item.cache }, texts.dataset.caches[item.cache]));
     const facts = state.shape === "table" ? [element("span", { class: "loom-items-facts" }, factsOf(item), element("span", {}, useOf(item))), element("span", { class: "loom-items-caption" }, item.caption ?? texts.dataset.no_caption)] : [];
     const button = element("button", { type: "button", onclick: () => details.show(item.item) }, picture, element("span", { class: "loom-items-name" }, item.name), ...facts, marks);
     return element("li", { "data-key": key, class: `loom-items-${state.shape}` }, button);
@@ -117,7 +117,7 @@ function useOf({ kind, bucket, wanted }) {
   if (!bucket) return "";
   const [width, height] = bucket;
   const size = fill(texts.dataset.trained_at, { width, height });
-  return kind === "image" ? size : `${size} · ${fill(texts.dataset.window_count, { count: formatCount(wanted) })}`;
+  return kind === "image" ? size : `${size} · ${fillCount(texts.dataset.window_count, wanted)}`;
 }
 
 function pausing(action) {

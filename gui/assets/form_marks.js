@@ -3,7 +3,7 @@
 import { ask } from "./ask.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { facts, formValues, setFields, subscribeToForm } from "./form_values.js";
-import { fill, texts } from "./texts.js";
+import { fill, fillCount, texts } from "./texts.js";
 
 let preset = null;
 let tellMarked = () => {};
@@ -83,6 +83,5 @@ function tellCount(count) {
   const place = document.getElementById("loom-differing");
   if (!place) return;
   const about = preset.title ? fill(texts.form.marks.preset, { title: preset.title }) : texts.form.marks.defaults;
-  const number = count === 1 ? texts.form.marks.one_differs : fill(texts.form.marks.differ, { count });
-  setText(place, `${about} · ${count ? number : texts.form.marks.none_differ}`);
+  setText(place, `${about} · ${count ? fillCount(texts.form.marks.differ, count) : texts.form.marks.none_differ}`);
 }

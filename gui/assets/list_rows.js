@@ -3,7 +3,7 @@
 import { element, setAttribute, setText } from "./dom.js";
 import { subscribeToForm } from "./form_values.js";
 import { subscribeToMap } from "./module_map_feed.js";
-import { fill, texts } from "./texts.js";
+import { fill, fillCount, texts } from "./texts.js";
 
 /** Give every list field that Gradio has mounted its rows. */
 export function dressLists() {
@@ -188,7 +188,7 @@ function showCounts(map) {
     const index = (seen[option] = (seen[option] ?? -1) + 1);
     const place = document.querySelectorAll(`#${option} .loom-rows > li`)[index]?.querySelector(".loom-row-about");
     if (!place) continue;
-    setText(place, finding ? texts.network.short[finding] : fill(texts.network.matches, { count }));
+    setText(place, finding ? texts.network.short[finding] : fillCount(texts.network.matches, count));
     place.classList.toggle("loom-doubtful", Boolean(finding));
   }
   for (const block of document.querySelectorAll(".loom-dressed")) {

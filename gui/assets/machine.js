@@ -2,7 +2,7 @@
 
 import { element, setAttribute, setText } from "./dom.js";
 import { formatBytes, formatCount, isNumber } from "./numbers.js";
-import { fill, texts } from "./texts.js";
+import { fill, fillCount, texts } from "./texts.js";
 
 const INTERVAL_MS = 3000;
 
@@ -92,7 +92,7 @@ function machineMeters({ cpu, cores, memory_used, memory_total, disk_free, disk_
 /** What the run's own processes use of it. */
 function runMeters({ run, cores, memory_total }) {
   if (!run) return [];
-  const processes = fill(texts.machine.processes, { count: formatCount(run.processes) });
+  const processes = fillCount(texts.machine.processes, run.processes);
   const meters = [
     { key: "run cpu", name: texts.machine.run_cpu, title: processes, ...used(run.cpu, 100 * cores, texts.machine.cores_used, { cores: (run.cpu / 100).toFixed(1) }) },
     { key: "run memory", name: texts.machine.run_memory, title: processes, share: run.memory / memory_total, words: formatBytes(run.memory) },

@@ -31,7 +31,7 @@ def open_file(page: Page, address: str, workspace) -> None:
     page.get_by_role("tab", name="Dataset").click()
     page.get_by_label("File (.toml)").fill(str(workspace / "data" / "dataset.toml"))
     page.get_by_role("button", name="Open", exact=True).click()
-    expect(page.get_by_text("3 pictures and 2 clips")).to_be_visible()
+    expect(page.get_by_text("Pictures: 3, clips: 2.")).to_be_visible()
 
 
 def test_a_folder_becomes_a_dataset_that_the_form_uses(page: Page, address, workspace):

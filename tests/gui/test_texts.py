@@ -39,12 +39,12 @@ def sources() -> str:
 def is_used(name: str, source: str) -> bool:
     """Whether the text is named in full, or looked up in a branch that it belongs to.
 
-    In a script `texts.kinds[kind]` or `Object.keys(texts.kinds)`, in Python `texts(f"kinds.{kind}")` or
-    `texts.count("steps", 3)`.
+    In a script `texts.kinds[kind]`, `Object.keys(texts.kinds)` or `fillCount(texts.steps, 3)`, in Python
+    `texts(f"kinds.{kind}")` or `texts.count("steps", 3)`.
     """
     parts = name.split(".")
     branches = [".".join(parts[:length]) for length in range(1, len(parts))]
-    looked_up = "|".join(rf"{re.escape(branch)}(?:[\[)]|\.\{{|\",)" for branch in branches)
+    looked_up = "|".join(rf"{re.escape(branch)}(?:[\[),]|\.\{{|\",)" for branch in branches)
     use = rf"(?<![\w.]){re.escape(name)}(?![\w.])|\b(?:{looked_up})"
     return re.search(use, source.replace("texts.", "")) is not None
 
@@ -65,6 +65,14 @@ def test_every_named_text_exists():
     known = set(shown("en"))
     branches = {name.rsplit(".", depth)[0] for name in known for depth in range(1, name.count(".") + 1)}
     assert sorted(name for name in named_texts(sources()) if name not in known | branches) == []
+
+
+def test_a_counted_text_has_one_for_1_and_one_for_all_others():
+    known = set(shown("en"))
+    counted = re.findall(r"""\bfillCount\(texts\.([\w.]+)[,\[]|\btexts\.count\(\s*"([\w.]+)\"""", sources())
+    for name in {script or python for script, python in counted}:
+        of_name = {text.rpartition(".")[2] for text in known if text.startswith(f"{name}.")}
+        assert {"one", "other"} <= of_name, name
 
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
