@@ -124,8 +124,9 @@ def _saving_rows(plan: Plan, free: int | None, texts: Texts) -> Iterable[Row]:
 
 def _bucket_table(buckets: Iterable[BucketCount], texts: Texts) -> str:
     """The buckets, folded away."""
+    picture = escape(texts("plan.buckets.picture"))
     rows = "".join(
-        f"<tr><td>{bucket.width} × {bucket.height}</td><td>{bucket.frames or escape(texts('plan.buckets.picture'))}</td>"
+        f"<tr><td>{bucket.width} × {bucket.height}</td><td>{bucket.frames or picture}</td>"
         f"<td>{bucket.items:,} × {bucket.repeats:,}</td><td>{bucket.batches:,}</td></tr>"
         for bucket in buckets
     )
