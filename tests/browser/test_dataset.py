@@ -116,7 +116,7 @@ def test_items_are_seen_filtered_and_captioned(page: Page, address, workspace, s
     caption = workspace / "data" / "clips" / "run.txt"
     assert caption.read_text(encoding="utf-8") == "a grey thing runs"
     page.get_by_role("button", name=re.compile("Undo: run.mp4")).click()
-    expect(page.get_by_text("1 captions are as they were.")).to_be_visible()
+    expect(page.get_by_text("1 caption is as it was.")).to_be_visible()
     assert caption.read_text(encoding="utf-8") == "a red thing runs"
     page.get_by_label("Show only").select_option("unreadable")
     expect(page.get_by_role("list").get_by_role("button", name=re.compile("broken.mp4"))).to_be_visible()
