@@ -32,7 +32,7 @@ export function jobCard({ onStart }) {
     "form",
     { onsubmit: submit },
     place,
-    element("label", { class: "loom-tools-check", for: overwrite.id }, overwrite, ` ${texts.tools.job.overwrite}`),
+    element("label", { class: "loom-check", for: overwrite.id }, overwrite, texts.tools.job.overwrite),
     element("div", { class: "loom-tools-actions" }, element("button", { type: "submit", class: "loom-button loom-primary" }, texts.tools.job.start), message),
   );
   let fields = {};
