@@ -124,6 +124,11 @@ def test_a_training_without_samples_waits_for_no_library_of_encoders():
     assert heavy_after_importing(names, {"diffusers", "transformers", "peft"}) == "[]"
 
 
+def test_the_caching_of_captions_waits_for_no_library_of_the_vae():
+    names = ["backend.commands.text_encoders", "backend.caching.text_outputs"]
+    assert heavy_after_importing(names, {"diffusers", "peft"}) == "[]"
+
+
 def test_packages_have_empty_init_files():
     for path in [*(PROJECT / "backend").rglob("__init__.py"), *(PROJECT / "gui").rglob("__init__.py")]:
         assert path.read_text(encoding="utf-8") == "", path

@@ -55,7 +55,7 @@ def run(configuration: Configuration, *, reporter: Reporter) -> None:
     import torch  # with diffusers it takes seconds to import
 
     from backend.caching.latents import cache_latents, find_latent_work
-    from backend.commands.encoders import load_autoencoder
+    from backend.commands.autoencoder import load_autoencoder
     from backend.models.devices import choose_device
 
     options = configuration.caching

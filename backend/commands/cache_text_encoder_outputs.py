@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
 def run(configuration: Configuration, *, reporter: Reporter) -> None:
     """Cache what is missing, or everything: first with the language model, then with CLIP, one in memory at a time."""
     from backend.caching.text_outputs import cache_clip_outputs, cache_llm_outputs, find_captions, without_cached
-    from backend.commands.encoders import load_clip_l, load_llama  # with transformers it takes seconds to import
+    from backend.commands.text_encoders import load_clip_l, load_llama  # with transformers it takes seconds to import
     from backend.models.devices import choose_device
 
     options = configuration.caching

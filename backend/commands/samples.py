@@ -11,7 +11,8 @@ import torch
 from diffusers import AutoencoderKLHunyuanVideo
 from torch import Tensor
 
-from backend.commands.encoders import load_autoencoder, load_clip_l, load_llama
+from backend.commands.autoencoder import load_autoencoder
+from backend.commands.text_encoders import load_clip_l, load_llama
 from backend.config.configuration import Configuration
 from backend.config.sample_prompts import SamplePrompt, check_images
 from backend.dataset.pixels import fit_to_bucket, read_image

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from backend.commands.encoders import load_autoencoder, load_llama
+from backend.commands.autoencoder import load_autoencoder
+from backend.commands.text_encoders import load_llama
 from backend.config.configuration import Configuration
 from backend.models.hunyuan_video.vae import ChunkedConv3d
 from tests.models.tiny_text_models import write_llama_folder
