@@ -49,10 +49,10 @@ function onSearchKey(event, search) {
 function showHits() {
   const wanted = field().value.trim().toLowerCase();
   const found = wanted ? findOptions(wanted) : [];
-  list().replaceChildren(...found.map(hit));
-  if (!found.length) list().textContent = texts.train.search.nothing;
+  const outcome = found.length ? fill(texts.train.search.found, { count: found.length }) : texts.train.search.nothing;
+  list().replaceChildren(element("p", { "aria-hidden": "true" }, outcome), ...found.map(hit));
   list().hidden = !wanted;
-  tell(wanted && (found.length ? fill(texts.train.search.found, { count: found.length }) : texts.train.search.nothing));
+  tell(wanted && outcome);
 }
 
 /** The options whose name or label has all words, then those with help that has them; in the page's language or English. */

@@ -86,6 +86,24 @@ def test_the_words_may_stand_in_any_order_and_every_hit_is_in_reach(page: Page, 
     expect(hits).to_have_count(len(IN_NETWORK_ARGS))
 
 
+COVERED_POINTS = """() => {
+  const hits = document.querySelector("#option-hits");
+  const { left, right, top, bottom } = hits.getBoundingClientRect();
+  const points = [];
+  for (let x = left + 5; x < right - 5; x += 8) for (let y = top + 5; y < bottom - 5; y += 4) points.push([x, y]);
+  return points.filter(([x, y]) => !hits.contains(document.elementFromPoint(x, y))).length;
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_hits_lie_above_the_fields(page: Page, address: str, width: int):
+    search = open_form(page, address)
+    page.set_viewport_size({"width": width, "height": 800})
+    search.fill("training")
+    expect(page.locator("#option-hits button").nth(8)).to_be_in_viewport()
+    assert page.evaluate(COVERED_POINTS) == 0
+
+
 def test_escape_and_a_click_elsewhere_close_the_hits(page: Page, address: str):
     search = open_form(page, address)
     search.fill("rank")
