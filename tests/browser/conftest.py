@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
 
     Closed with the last test of this folder: Playwright's event loop would be in the way of others in this thread.
     """
-    expect.set_options(timeout=15_000)  # a safety net for a slow machine; each wait ends as soon as it can
+    expect.set_options(timeout=30_000)  # a safety net for a slow machine; each wait ends as soon as it can
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium() or None, args=list(CHROMIUM_OPTIONS))
         yield browser
