@@ -17,7 +17,7 @@ from backend.config.gui_files import LAUNCHER_REASON, NOTHING_REASON, is_of_musu
 from backend.config.imported import Imported, PassedOver, Source, as_written
 from backend.config.network_args import OPTIONS as NETWORK_ARGS
 from backend.config.network_args import parse_network_args
-from backend.config.pasted_command import split_command
+from backend.config.pasted_command import Pasted, split_command
 from backend.config.reference_options import ENVIRONMENT_VARIABLES, OF_OTHER_MODELS
 from backend.config.toml_file import PRESET_TABLE, flatten, parse_toml, read_toml
 from backend.errors import OptionError
@@ -37,12 +37,21 @@ def import_text(text: str) -> Imported:
     return _from_toml(parse_toml(text))
 
 
+PROGRAMS = ("accelerate", "python", "python3", "py", "uv", "torchrun")
+"""What a command may begin with that has no options at all."""
+
+
 def _looks_like_command(text: str) -> bool:
-    """Whether flags stand in the text where a TOML has names with =."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return not re.match(r"\s*(\[|[\w.\"'-]+\s*=)", lines[0] if lines else "") and bool(
-        re.search(r"(^|[\s'\"])--[A-Za-z]", text)
-    )
+    """Whether flags stand in the text where a TOML has names with =, or a program at its beginning."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if lines and lines[0].split()[0] in PROGRAMS:
+        return True
+    return any(re.search(r"(^|[\s'\"])--[A-Za-z]", line) for line in lines if not _looks_like_toml(line))
+
+
+def _looks_like_toml(line: str) -> bool:
+    """A table or a key; what is set in front of a command has no blank before its =, and a value without quotes."""
+    return re.match(r"\[|[\w.\"'-]+(\s+=|=\s*[\"'\[{])", line) is not None
 
 
 def _network_words(text: str) -> list[str]:
@@ -52,7 +61,7 @@ def _network_words(text: str) -> list[str]:
         return []
     except OptionError:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-    words = [word for line in lines for word in (split_command(line)[0] if line[0] in "\"'" else [line])]
+    words = [word for line in lines for word in (split_command(line).commands[0] if line[0] in "\"'" else [line])]
     return words if all(word.partition("=")[0].strip() in NETWORK_ARGS for word in words) else []
 
 
@@ -80,33 +89,61 @@ LAUNCHER_ALONE = ("multi_gpu", "quiet", "config_file", "dynamo_use_dynamic", "wo
 
 def _from_command(text: str) -> Imported:
     """The command with the most flags: others, such as cd and activating an environment, are passed over."""
-    commands = split_command(text)
-    words = max(commands, key=lambda command: sum(word.startswith("--") for word in command), default=[])
-    program = _end_of_program(words)
+    pasted = split_command(text)
+    words = max(pasted.commands, key=lambda command: sum(word.startswith("--") for word in command), default=[])
+    begin, end = _program(words)
+    known, passed = _known_flags(_flags(words[end:]), pasted.unknown)
     values: dict[str, Any] = {}
-    passed: list[PassedOver] = []
-    for name, given in _flags(words[:program]):
+    for name, given in _flags(words[:begin]):
         if name in LAUNCHER_OPTIONS:
-            values[name] = next(iter(given), "")  # the script may stand behind the last of them
+            values[name] = " ".join(given)
         elif name not in LAUNCHER_ALONE:
             passed.append(PassedOver(f"--{name}", " ".join(given), LAUNCHER_REASON))
-    for name, given in _flags(words[program:]):
+    for name, given in known:
         if name == "config_file":
             taken, other = _of_config_file(" ".join(given))
             values = {**values, **taken}
             passed += other
         elif name != "workspace":
             values[name] = _flag_value(name, given)
+    if not values and not passed:
+        raise OptionError("there is no option in this command", hint="paste the whole command")
     found = _checked("command", _opposites(values))
-    return replace(found, passed_over=(*passed, *found.passed_over))
+    return replace(found, passed_over=(*_around(words[begin:end], pasted), *passed, *found.passed_over))
 
 
-def _end_of_program(words: list[str]) -> int:
-    """Where the trainer's own flags begin: after the last script, or the last module after -m."""
-    ends = [at + 1 for at, word in enumerate(words) if word.endswith(".py")]
-    ends += [at + 2 for at, word in enumerate(words) if word == "-m"]
-    ends += [at + 1 for at, word in enumerate(words) if at and word == "train" and words[at - 1] == "backend"]
-    return max(ends, default=0)
+def _program(words: list[str]) -> tuple[int, int]:
+    """Where the trainer stands between the launcher's flags and its own: the last script, or the module after -m."""
+    ends = [(at, at + 1) for at, word in enumerate(words) if word.endswith(".py")]
+    ends += [(at, at + 2) for at, word in enumerate(words) if word == "-m"]
+    ends += [(at - 1, at + 1) for at, word in enumerate(words) if at and word == "train" and words[at - 1] == "backend"]
+    return max(ends, key=lambda place: place[1], default=(0, 0))
+
+
+def _known_flags(
+    flags: list[tuple[str, list[str]]], unknown: frozenset[str]
+) -> tuple[list[tuple[str, list[str]]], list[PassedOver]]:
+    """The flags without those that hold a variable whose value the pasted text does not tell, and a word on these."""
+    known, passed = [], []
+    for name, given in flags:
+        variable = next((variable for variable in sorted(unknown) for word in given if variable in word), None)
+        if variable is None:
+            known.append((name, given))
+        else:
+            reason = f"the text does not tell what {variable} stands for"
+            passed.append(PassedOver(name, " ".join(given), reason, "write the value in its place"))
+    return known, passed
+
+
+def _around(program: list[str], pasted: Pasted) -> Iterator[PassedOver]:
+    """A word on a trainer of another model, and on variables of the environment."""
+    script = re.split(r"[/\\]", program[-1])[-1] if program else ""
+    if script.endswith("_train_network.py") and script != "hv_train_network.py":
+        yield PassedOver(script, "", "this is about another model than HunyuanVideo")
+    for name, value in pasted.environment.items():
+        hint = "choose GPUs with gpu_ids" if name == "CUDA_VISIBLE_DEVICES" else ""
+        shown = "…" if name in ENVIRONMENT_VARIABLES.values() else value
+        yield PassedOver(name, shown, "a variable of the shell, no option", hint)
 
 
 def _flags(words: list[str]) -> list[tuple[str, list[str]]]:
@@ -205,7 +242,7 @@ def _from_gui(source: Source, record: Mapping[str, Any]) -> Imported:
     record = dict(record)
     flags = str(record.pop("additional_parameters", None) or "")
     values, passed = read_gui_file(record)
-    for words in split_command(flags):
+    for words in split_command(flags).commands:
         values |= _opposites({name: _flag_value(name, given) for name, given in _flags(words)})
     found = _checked(source, values)
     return replace(found, passed_over=(*passed, *found.passed_over))

@@ -4,77 +4,83 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import dataclass
+from itertools import takewhile
 
-from backend.config.shells import Shell
+from backend.config.shell_text import POWERSHELL_QUOTES, commands_of, shell_of
+from backend.config.shell_variables import ShellVariables
 from backend.errors import OptionError
 
 
-def split_command(text: str) -> list[list[str]]:
-    """The arguments of each command in a pasted text; continued lines are one, comments and blank lines none.
+@dataclass(frozen=True)
+class Pasted:
+    """A pasted text taken apart.
+
+    commands: the arguments of each. environment: variables that it sets and does not use itself. unknown: variables, as
+    they are written, whose values it does not tell; they stand in the arguments as they were.
+    """
+
+    commands: list[list[str]]
+    environment: dict[str, str]
+    unknown: frozenset[str]
+
+
+def split_command(text: str) -> Pasted:
+    """The commands in a pasted text, with the variables filled in that it sets.
 
     Raises OptionError for quotes that do not end.
     """
     shell = shell_of(text)
-    lines = _joined_lines(text, shell)
-    if shell == "bash":
-        commands = [_bash_words(line) for line in lines]
-        return [command for line in commands for command in _split_at(line, ("&&", ";"))]
-    if shell == "powershell":
-        return [words for line in lines if not line.startswith("$") and (words := _powershell_words(line))]
-    return [words for line in lines if (words := _windows_words(_without_carets(line)))]
+    variables = ShellVariables(shell)
+    split = [words for command in commands_of(text, shell) if (words := _without_assignments(command, variables))]
+    return Pasted(split, variables.unused(), frozenset(variables.unknown))
 
 
-def shell_of(text: str) -> Shell:
-    """Which shell a command was written for, by how it goes on in the next line, and how it quotes."""
-    if re.search(r"`[ \t]*\n", text) or re.search(r"(?m)^\s*(& ['\"]|\$\w+ = |Set-Location )", text):
-        return "powershell"
-    if re.search(r"\^[ \t]*\n|\^[\"&|%]", text):
-        return "cmd"
-    if re.search(r"\\[ \t]*\n", text):
-        return "bash"
-    has_windows_path = re.search(r"(?<![\w'])[A-Za-z]:\\\w", text)
-    return "cmd" if has_windows_path and "'" not in text else "bash"
+def _without_assignments(command: str, variables: ShellVariables) -> list[str]:
+    """The words of a command; what it sets is kept among the variables."""
+    if variables.shell == "bash":
+        words = _bash_words(variables.fill(command))
+        return _without_bash_assignments(words, variables) if re.match(r"(export\s+)?\w+=", command) else words
+    setting = _SETTING[variables.shell].match(command)
+    if setting is None:
+        return _WORDS[variables.shell](variables.fill(command))
+    value = variables.fill(command[setting.end() :])
+    if variables.shell == "cmd":
+        variables.set(setting["name"], value.removesuffix('"' if setting["quote"] else "").strip(), is_exported=True)
+    else:
+        variables.set(setting["name"], " ".join(_powershell_words(value)), is_exported=bool(setting["export"]))
+    return []
 
 
-_CONTINUATION = {"bash": "\\", "powershell": "`", "cmd": "^"}
-_COMMENT = {"bash": r"#", "powershell": r"#", "cmd": r"(?i:rem\b|::)"}
+def _without_bash_assignments(words: list[str], variables: ShellVariables) -> list[str]:
+    is_export = words[:1] == ["export"]
+    words = words[is_export:]
+    setting = list(takewhile(lambda word: re.match(r"\w+=", word), words))
+    for word in setting:
+        name, _, value = word.partition("=")
+        variables.set(name, value, is_exported=is_export or len(setting) < len(words))
+    return words[len(setting) :]
 
 
-def _joined_lines(text: str, shell: Shell) -> list[str]:
-    """One line for each command."""
-    joined = re.sub(rf"{re.escape(_CONTINUATION[shell])}[ \t]*\n[ \t]*", " ", text.replace("\r\n", "\n"))
-    lines = (line.strip() for line in joined.split("\n"))
-    return [re.sub(r"^[$>] ", "", line) for line in lines if line and not re.match(_COMMENT[shell], line)]
+_SETTING = {
+    "powershell": re.compile(r"(?i)\$(?P<export>env:)?(?P<name>\w+)\s*=\s*"),
+    "cmd": re.compile(r"(?i)set\s+(?P<quote>\"?)(?P<name>\w+)="),
+}
 
 
 def _bash_words(line: str) -> list[str]:
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
     try:
-        return list(lexer)
+        return shlex.split(line)
     except ValueError as error:
         raise _unended(line) from error
 
 
-def _split_at(words: list[str], marks: tuple[str, ...]) -> list[list[str]]:
-    commands: list[list[str]] = [[]]
-    for word in words:
-        if word in marks:
-            commands.append([])
-        else:
-            commands[-1].append(word)
-    return [command for command in commands if command]
-
-
-_QUOTES = "'\u2018\u2019\u201a\u201b"
-"""PowerShell takes curly quotes for straight ones."""
-
+_QUOTE = f"[{POWERSHELL_QUOTES}]"
 _POWERSHELL_WORD = re.compile(
     rf"""
-    [{_QUOTES}](?P<single>(?:[^{_QUOTES}]|[{_QUOTES}]{{2}})*)[{_QUOTES}]    # nothing is replaced; two quotes are one
-    | "(?P<double>(?:[^"`]|""|`.)*)"                                      # `x is x; two quotes are one
-    | (?P<plain>[^\s{_QUOTES}"]+)
+    {_QUOTE}(?P<single>(?:[^{POWERSHELL_QUOTES}]|{_QUOTE}{{2}})*){_QUOTE}  # nothing is replaced; two quotes are one
+    | "(?P<double>(?:[^"`]|""|`.)*)"                                       # `x is x; two quotes are one
+    | (?P<plain>(?:`.|[^\s`{POWERSHELL_QUOTES}"])+)                        # `x is x
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -97,12 +103,19 @@ def _powershell_words(line: str) -> list[str]:
         position = match.end()
     if word is not None:
         words.append(word)
-    return [(_windows_words(text) or [""])[0] if text.startswith('"') else text.replace('\\"', '"') for text in words]
+    return [_from_windows(text) for text in words]
+
+
+def _from_windows(word: str) -> str:
+    r"""What a program gets of a word: without the quotes around it, and with \" inside of it as "."""
+    if word.startswith('"'):
+        return (_windows_words(word) or [""])[0]
+    return re.sub(r'((?:\\\\)*)\\"', lambda match: match[1][: len(match[1]) // 2] + '"', word)
 
 
 def _powershell_part(match: re.Match[str]) -> str:
     if match["single"] is not None:
-        return re.sub(f"([{_QUOTES}])[{_QUOTES}]", r"\1", match["single"])
+        return re.sub(f"({_QUOTE}){_QUOTE}", r"\1", match["single"])
     if match["double"] is not None:
         return re.sub(r"`(.)", r"\1", match["double"].replace('""', '"'))
     return re.sub(r"`(.)", r"\1", match["plain"])
@@ -154,6 +167,12 @@ def _windows_words(line: str) -> list[str]:
     if quoted:
         raise _unended(line)
     return words if word is None else [*words, word]
+
+
+_WORDS = {
+    "powershell": _powershell_words,
+    "cmd": lambda line: _windows_words(_without_carets(line)),
+}
 
 
 def _unended(line: str) -> OptionError:

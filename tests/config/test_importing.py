@@ -21,7 +21,7 @@ FULL = {
     "dit": "C:\\my models\\hunyuan é.safetensors",
     "network_args": ["loraplus_lr_ratio=4", r"exclude_patterns=[r'.*(?=\d)\.\"x', '.*a=b .*']"],
     "optimizer_args": ["betas=0.9,0.99", "weight_decay=0.1"],
-    "training_comment": '50% & "more" 日本 l\u2019été ^',
+    "training_comment": '50% & "more" 日本 l\u2019été ^ \\" $HOME > ; | # %PATH%',
     "xformers": True,
     "sdpa": False,
     "lr_warmup_steps": "10%",
@@ -100,6 +100,57 @@ def test_a_pasted_command_goes_on_over_lines_as_its_shell_has_it(mark, dit):
     assert "accelerate" in told["--main_training_function"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "LR=1e-4\nexport DIT='/my models/a.pt'\n"
+        'python hv_train_network.py --learning_rate $LR --dit "${DIT}" --vae $HOME/vae.pt --network_dim 8 2>&1 | tee l',
+        "$lr = 1e-4\n$dit = '/my models/a.pt'\n"
+        'python hv_train_network.py --learning_rate $LR --dit "$dit" --vae $HOME/vae.pt --network_dim 8 *> log.txt',
+        'set LR=1e-4\nset "DIT=/my models/a.pt"\n'
+        'python hv_train_network.py --learning_rate %LR% --dit "%dit%" --vae %HOME%/vae.pt --network_dim 8 > log.txt',
+    ],
+    ids=["bash", "PowerShell", "cmd"],
+)
+def test_variables_get_the_values_that_the_text_gives_them_and_the_output_goes_into_no_option(text):
+    imported = import_text(text)
+    assert imported.values == {"learning_rate": 1e-4, "dit": "/my models/a.pt", "network_dim": 8}
+    (reason,) = reasons(imported).values()
+    assert reason.startswith("the text does not tell what") and "HOME" in reason
+
+
+def test_what_a_shell_leaves_as_it_is_stays_as_it_is():
+    quoted = import_text(
+        "python train.py --network_args \"exclude_patterns=[r'.*linear$', r'a|b;c>d # e&f']\" "
+        "--training_comment '$HOME' --output_name a\\$b --wandb_run_name x#y --seed 7 > log"
+    )
+    assert quoted.values == {
+        "exclude_patterns": [".*linear$", "a|b;c>d # e&f"],
+        "training_comment": "$HOME",
+        "output_name": "a$b",
+        "wandb_run_name": "x#y",
+        "seed": 7,
+    }
+
+
+def test_the_environment_of_a_command_is_told_but_not_its_keys():
+    imported = import_text("CUDA_VISIBLE_DEVICES=1 WANDB_API_KEY=0123 python hv_train_network.py --network_dim 8")
+    assert imported.values == {"network_dim": 8}
+    assert "gpu_ids" in reasons(imported)["CUDA_VISIBLE_DEVICES"]
+    assert "0123" not in repr(imported)
+
+
+def test_lines_that_lost_their_sign_of_continuation_and_comments_between_lose_no_option():
+    text = "accelerate launch train.py \\\n  --network_dim 8 \\\n  # --seed 4 \\\n  --sdpa # fast\n  --fp8_base\n"
+    assert import_text(text).values == {"network_dim": 8, "sdpa": True, "fp8_base": True}
+    assert import_text("--network_dim 8\n--sdpa\n").values == {"network_dim": 8, "sdpa": True}
+
+
+def test_the_trainer_of_another_model_is_pointed_out():
+    imported = import_text("accelerate launch src/musubi_tuner/wan_train_network.py --network_dim 8")
+    assert "another model" in reasons(imported)["wan_train_network.py"]
+
+
 def test_a_command_that_goes_somewhere_first_is_found():
     text = (
         "cd /srv/musubi && source venv/bin/activate; python hv_train_network.py --network_dim 8 --output_name 'my lora'"
@@ -137,6 +188,7 @@ def test_a_loras_optimizer_keeps_its_arguments(tmp_path):
     ("text", "message"),
     [
         ("", "nothing to import"),
+        ("accelerate launch hv_train_network.py", "no option in this command"),
         ("[[datasets]]\nimage_directory = 'x'\n", "dataset file"),
         ("{broken", "JSON cannot be read"),
         ("just words", "Expected '='"),

@@ -20,6 +20,9 @@ LOG_ONLY = ("backend/commands/resuming.py", "backend/training/upload.py")
 """What these tell stands in the log alone, which is English."""
 
 ERRORS = ("Problem", "UserError", "InputError", "OptionError", "DatasetError", "ModelFileError", "StoppedByUser")
+PASSED_OVER = "PassedOver"
+"""Why an import leaves a setting out, with its hint."""
+
 MAKERS = ("_error", "_warning", "_problem", "_left_out")
 """Functions of a module that make its problems, with the message and the hint as they are given."""
 
@@ -36,6 +39,7 @@ REPORTS = ("update", "_report", "trouble", "_tell_trouble", "tell", "told")
 BY_POSITION = {
     **dict.fromkeys(("Problem", *MAKERS), slice(0, 2)),
     **dict.fromkeys(("update", "_report"), slice(0)),
+    PASSED_OVER: slice(2, 4),
     **dict.fromkeys(("trouble", "_tell_trouble"), slice(1, 2)),
 }
 """The arguments by position that are said; of all others the first."""
@@ -52,7 +56,7 @@ def messages() -> dict[str, str]:
         if name in TERMINAL_ONLY:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        callees = (*ERRORS, *MAKERS) if name in LOG_ONLY else (*ERRORS, *MAKERS, *REPORTS)
+        callees = (*ERRORS, *MAKERS, PASSED_OVER, *(() if name in LOG_ONLY else REPORTS))
         for template in (*_told(tree, callees=callees), *_worded(tree, WORDED.get(name, ()))):
             if any(character.isalpha() for character in template.replace(UNKNOWN, "")):
                 found.setdefault(_numbered(template), name)
