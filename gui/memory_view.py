@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from backend.config.configuration import Configuration
@@ -12,7 +12,8 @@ from backend.runs.experience import Experience
 from gui.texts import Texts
 from gui.units import format_bytes
 
-PARTS = ("weights", "network", "gradients", "optimizer", "activations", "reserve")
+PARTS = ("weights", "network", "gradients", "optimizer", "activations", "reserve", "beyond")
+"""As `MemoryForecast` has them, and what earlier runs needed beyond it."""
 
 
 def format_memory(
@@ -23,14 +24,14 @@ def format_memory(
     forecast = plan.memory
     if forecast is None:
         return f"<section class='loom-memory'><h3>{title}</h3><p>{escape(texts('plan.memory.unknown'))}</p></section>"
-    needed = corrected_bytes(forecast, experience)
+    needed, sizes = corrected_bytes(forecast, experience), _sizes(forecast, experience)
     whole = device[1] if device else needed
     told = format_bytes(needed)
     if device:
         told = texts("plan.memory.of", needed=told, total=format_bytes(whole))
     return (
         f"<section class='loom-memory'><h3>{title} · <b>{escape(told)}</b></h3>"
-        f"{_bar(forecast, needed=needed, whole=max(whole, needed))}{_legend(forecast, configuration, texts)}"
+        f"{_bar(sizes, whole=max(whole, sum(sizes.values())))}{_legend(sizes, configuration, texts)}"
         f"{_in_cpu_memory(forecast, texts)}"
         f"<details><summary>{escape(texts('plan.memory.assumptions'))}</summary><ul>"
         + "".join(f"<li>{escape(line)}</li>" for line in _assumptions(plan, configuration, experience, texts))
@@ -40,32 +41,33 @@ def format_memory(
 
 def corrected_bytes(forecast: MemoryForecast, experience: Experience) -> int:
     """The forecast as earlier runs on this machine correct it."""
-    return round(forecast.total * (experience.memory_ratio or 1))
+    return forecast.total + (experience.bytes_beyond(forecast.total) or 0)
 
 
-def _bar(forecast: MemoryForecast, *, needed: int, whole: int) -> str:
+def _sizes(forecast: MemoryForecast, experience: Experience) -> dict[str, int]:
+    """Bytes of each part; without CUDA where there is none, and without a correction that makes it less."""
+    sizes = {part: getattr(forecast, part) for part in PARTS[:-1] if part != "reserve" or forecast.reserve}
+    beyond = experience.bytes_beyond(forecast.total) or 0
+    return {**sizes, "beyond": beyond} if beyond > 0 else sizes
+
+
+def _bar(sizes: Mapping[str, int], *, whole: int) -> str:
     """The parts by their size; the line below tells the same in words."""
-    share = needed / forecast.total / whole * 100
     pieces = "".join(
-        f"<span class='loom-memory-{part}' style='width: {getattr(forecast, part) * share:.2f}%'></span>"
-        for part in _parts(forecast)
+        f"<span class='loom-memory-{part}' style='width: {size / whole * 100:.2f}%'></span>"
+        for part, size in sizes.items()
     )
     return f"<div class='loom-memory-bar' aria-hidden='true'>{pieces}</div>"
 
 
-def _legend(forecast: MemoryForecast, configuration: Configuration, texts: Texts) -> str:
+def _legend(sizes: Mapping[str, int], configuration: Configuration, texts: Texts) -> str:
     labels = {part: texts(f"plan.memory.{part}", dtype=_dtype(configuration)) for part in PARTS}
     entries = "".join(
         f"<li><i class='loom-swatch loom-memory-{part}' aria-hidden='true'></i>{escape(labels[part])} "
-        f"{format_bytes(getattr(forecast, part))}</li>"
-        for part in _parts(forecast)
+        f"{format_bytes(size)}</li>"
+        for part, size in sizes.items()
     )
     return f"<ul class='loom-memory-legend'>{entries}</ul>"
-
-
-def _parts(forecast: MemoryForecast) -> list[str]:
-    """All but CUDA itself where there is none."""
-    return [part for part in PARTS if part != "reserve" or forecast.reserve]
 
 
 def _dtype(configuration: Configuration) -> str:
@@ -98,8 +100,9 @@ def _assumptions(plan: Plan, configuration: Configuration, experience: Experienc
         yield texts("plan.memory.reserve_text", size=format_bytes(plan.memory.reserve))
     else:
         yield texts("plan.memory.no_gpu")
-    if experience.memory_ratio is None:
+    beyond = experience.bytes_beyond(plan.memory.total)
+    if beyond is None:
         yield texts("plan.memory.uncorrected")
     else:
-        ratio = f"× {experience.memory_ratio:.2f}"
-        yield texts.count("plan.memory.corrected", experience.runs, ratio=ratio, device=experience.device)
+        size = f"{'−' if beyond < 0 else '+'} {format_bytes(abs(beyond))}"
+        yield texts.count("plan.memory.corrected", experience.runs, size=size, device=experience.device)

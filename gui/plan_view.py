@@ -99,11 +99,10 @@ def _step_rows(plan: Plan, configuration: Configuration, texts: Texts) -> Iterab
 def _time_rows(plan: Plan, experience: Experience, texts: Texts) -> Iterable[Row]:
     if plan.steps is None:
         return
-    each = experience.seconds_per_operation
-    if each is None or not plan.operations:
+    seconds = experience.seconds_for(plan.operations)
+    if seconds is None:
         yield texts("plan.rows.time"), f"<span class='loom-muted'>{escape(texts('plan.values.time_unknown'))}</span>"
         return
-    seconds = each * plan.operations
     yield texts("plan.rows.time_per_step"), texts("plan.values.about", value=f"{format_seconds(seconds)} s")
     total = format_duration(seconds * plan.steps.total_steps)
     yield texts("plan.rows.time"), texts("plan.values.about", value=total)

@@ -1,4 +1,4 @@
-"""What earlier trainings of this workspace tell of a new one: how far the forecast of memory was off, and how fast.
+"""What earlier trainings of this workspace tell of a new one: what the forecast of memory missed, and how fast.
 
 Both are read from the status of the runs, and compared with what the plan says of each of them today.
 """
@@ -6,7 +6,6 @@ Both are read from the status of the runs, and compared with what the plan says 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -36,19 +35,58 @@ SPEED_OPTIONS = (
 )
 
 
+SIMILAR_MEMORY = 2
+"""For memory a training counts before others whose forecast is at most that many times as large, or as small."""
+
+SIMILAR_OPERATIONS = 100
+"""Between more different ones seconds per operation mean nothing: a small model's are spent on anything but these."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one training needed, beside what is forecast of it today; None where one of the two is not known."""
+
+    forecast_bytes: int | None
+    needed_bytes: int
+    operations: int
+    seconds_per_step: float | None
+
+
 @dataclass(frozen=True)
 class Experience:
-    """runs: how many earlier trainings it is made of. device, total_bytes, on_gpu: where the last of them ran.
+    """runs: how many earlier trainings there are. device, total_bytes, on_gpu: where the last of them ran.
 
-    memory_ratio: what they really needed, as a part of the forecast's total. seconds_per_operation: of a step.
+    measured: those of them that tell something of the new one.
     """
 
     runs: int = 0
     device: str = ""
     total_bytes: int | None = None
     on_gpu: bool = False
-    memory_ratio: float | None = None
-    seconds_per_operation: float | None = None
+    measured: tuple[Measured, ...] = ()
+
+    def bytes_beyond(self, forecast: int) -> int | None:
+        """How much more than its forecast a training will need, or less (negative): the median of what others did.
+
+        What a larger training needed beyond counts in proportion. None where nothing was measured.
+        """
+        known = [(one.forecast_bytes, one.needed_bytes) for one in self.measured if one.forecast_bytes]
+        similar = [pair for pair in known if _within(pair[0], forecast, SIMILAR_MEMORY)]
+        beyond = [(needed - total) * min(1, forecast / total) for total, needed in similar or known]
+        return round(median(beyond)) if beyond else None
+
+    def seconds_for(self, operations: int) -> float | None:
+        """How long a step of so many operations will take, if trainings of a comparable size were measured."""
+        each = [
+            one.seconds_per_step / one.operations
+            for one in self.measured
+            if one.seconds_per_step and _within(one.operations, operations, SIMILAR_OPERATIONS)
+        ]
+        return median(each) * operations if each else None
+
+
+def _within(one: int, other: int, times: float) -> bool:
+    return one > 0 and other > 0 and max(one, other) <= times * min(one, other)
 
 
 @dataclass(frozen=True)
@@ -58,8 +96,7 @@ class _Seen:
     device: str
     total_bytes: int
     on_gpu: bool
-    memory_ratio: float | None
-    seconds_per_operation: float | None
+    measured: Measured
     speed: tuple[object, ...]
 
 
@@ -77,8 +114,7 @@ def experience_of(configuration: Configuration, *, workspace: Path) -> Experienc
         device=here[0].device,
         total_bytes=here[0].total_bytes,
         on_gpu=here[0].on_gpu,
-        memory_ratio=_median([one.memory_ratio for one in alike]),
-        seconds_per_operation=_median([one.seconds_per_operation for one in alike]),
+        measured=tuple(one.measured for one in alike),
     )
 
 
@@ -111,13 +147,12 @@ def _look(folder: Path, _written: int) -> _Seen | None:
         return None
     # Of a CPU the peak is that of the whole process; beside what torch allocates CUDA has memory of its own.
     needed = status.memory["peak_bytes"] + (RESERVE if on_gpu else 0)
-    seconds = status.seconds_per_step
+    forecast = plan.memory.total if plan.memory else None
     return _Seen(
         device=str(status.memory["device"]),
         total_bytes=int(status.memory["total_bytes"]),
         on_gpu=on_gpu,
-        memory_ratio=needed / plan.memory.total if plan.memory else None,
-        seconds_per_operation=seconds / plan.operations if seconds and plan.operations else None,
+        measured=Measured(forecast, needed, plan.operations, status.seconds_per_step),
         speed=_speed(configuration),
     )
 
@@ -125,8 +160,3 @@ def _look(folder: Path, _written: int) -> _Seen | None:
 def _speed(configuration: Configuration) -> tuple[object, ...]:
     values = configuration.values()
     return tuple(values[name] or None for name in SPEED_OPTIONS)
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None

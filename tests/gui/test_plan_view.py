@@ -12,7 +12,7 @@ from backend.config.command_line import make_parser, read_arguments
 from backend.config.configuration import Configuration
 from backend.errors import Problem
 from backend.plan.plan import make_plan
-from backend.runs.experience import Experience
+from backend.runs.experience import Experience, Measured
 from gui.plan_view import Surroundings, format_plan
 from gui.problem_notes import format_problems
 from gui.shell_view import PROJECT, format_commands
@@ -119,12 +119,13 @@ def test_several_processes_share_the_batches_of_a_step(configuration):
 
 def test_earlier_runs_correct_the_forecast_and_give_the_time(configuration):
     plan = make_plan(configuration)
-    known = Experience(
-        runs=3, device="GPU 7", total_bytes=24 * 2**30, memory_ratio=1.5, seconds_per_operation=2 / plan.operations
-    )
+    total = plan.memory.total
+    measured = Measured(total, total + 2**30, plan.operations, seconds_per_step=2.0)
+    known = Experience(runs=3, device="GPU 7", total_bytes=24 * 2**30, measured=(measured,))
     html = shown(configuration, Surroundings(experience=known))
-    assert f"{format_bytes(plan.memory.total * 1.5)} of 24.0 GiB" in html
-    assert "Corrected by × 1.50: what 3 earlier runs on GPU 7 needed" in html
+    assert f"{format_bytes(total + 2**30)} of 24.0 GiB" in html
+    assert "Corrected by + 1.0 GiB: what 3 earlier runs on GPU 7 needed" in html
+    assert "by earlier runs 1.0 GiB" in html
     assert "≈ 2.00 s" in html and "≈ 0:20" in html
 
 
