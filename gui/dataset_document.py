@@ -111,8 +111,10 @@ def value_of(key: str, text: str) -> Any:
     if kind == "boolean" and text in ("true", "false"):
         return text == "true"
     if kind == "array":
-        numbers = [part for part in re.split(r"[\s,x×]+", text.strip("[]")) if part]
-        return [int(number) for number in numbers] if all(map(str.isdecimal, numbers)) else text
+        return _numbers(text)
+    if kind == "size":
+        numbers = _numbers(text)
+        return numbers[0] if isinstance(numbers, list) and len(numbers) == 1 else numbers
     if kind == "integer" and re.fullmatch(r"[+-]?\d+", text):
         return int(text)
     if kind == "number":
@@ -121,6 +123,12 @@ def value_of(key: str, text: str) -> Any:
         except ValueError:
             return text
     return text
+
+
+def _numbers(text: str) -> list[int] | str:
+    """The whole numbers in "512, 384", "[512 384]" or "512x384"; the text where anything else is in it."""
+    numbers = [part for part in re.split(r"[\s,x×]+", text.strip("[]")) if part]
+    return [int(number) for number in numbers] if all(map(str.isdecimal, numbers)) else text
 
 
 def _operate(document: DatasetDocument, operation: Any) -> None:
@@ -185,9 +193,9 @@ def _kinds() -> dict[str, str]:
 
 
 def _kind(declared: DatasetField) -> str:
-    """The JSON type of a key: boolean, array, integer, number or string."""
+    """The JSON type of a key: boolean, array, integer, number or string; "size" for two numbers, or one for both."""
     variants = declared.schema.get("anyOf", [declared.schema])
-    return str(variants[0].get("type", "string"))
+    return "size" if "prefixItems" in variants[0] else str(variants[0].get("type", "string"))
 
 
 def _texts(request: Request) -> Texts:

@@ -50,7 +50,7 @@ async def list_lora_runs(request: Request) -> Response:
 
 
 def lora_result(request: Request) -> Response:
-    """The file of that name among those that a LoRA tool's run has made, as a download."""
+    """The LoRA file or model of that name among those that a run has written, as a download."""
     workspace = request.app.state.workspace
     run = find_run(workspace, request.path_params["name"])
     path = find_result(run, request.path_params["file"]) if run else None
@@ -61,7 +61,7 @@ def lora_result(request: Request) -> Response:
 
 
 def find_result(run: RunFolder, name: str) -> Path | None:
-    """The result of that file name; None for a run of another kind, and for a file that the page may not look at."""
+    """The file of that name; None for a run of another kind, and for a file that the page may not look at."""
     found = next((path for path in _results(run) if path.name == name), None)
     if found is None:
         return None
@@ -219,8 +219,8 @@ def _told(row: RunRow, run: RunFolder, texts: Texts) -> dict[str, Any]:
 
 
 def _results(run: RunFolder) -> list[Path]:
-    """The files that a run of a LoRA tool has made and that are there."""
+    """The weights that a LoRA tool's run or a training has written and that are still there."""
     job, status = run.job(), run.status()
-    if job is None or job.kind != KIND or status is None:
+    if job is None or job.kind not in (KIND, "train") or status is None:
         return []
     return [path for path in map(Path, status.files) if path.suffix.lower() == ENDING and path.is_file()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -35,9 +36,9 @@ def _note(problem: Problem, texts: Texts) -> str:
 
 
 def _sentence(text: str) -> str:
-    """The text with a capital, unless it begins with a name that has to stay as it is, and with an end."""
-    first_word = text.split(" ", 1)[0]
-    begun = text[:1].upper() + text[1:] if first_word.isalpha() else text
+    """The text with a capital, unless it begins with a name or a path that has to stay as it is, and with an end."""
+    first_word, place = text.split(" ", 1)[0], text.rpartition(": ")[0]
+    begun = text[:1].upper() + text[1:] if first_word.isalpha() and not re.search(r"[/\\.]", place) else text
     if begun.endswith((".", "?", "!", "。", "？", "！")):
         return begun
     return f"{begun}{'.' if begun[-1:].isascii() else '。'}"

@@ -17,15 +17,14 @@ _DATA_FOLDERS = ("/mnt", "/media", "/run/media", "/data", "/Volumes")
 def allowed_roots(workspace: Path) -> list[Path]:
     """Real paths of the folders that may be looked into, those that are there.
 
-    Those that the settings list; where they list none, the workspace, the user's home, and mounted data drives; where
-    they cannot be read, the workspace alone.
+    The workspace, and those that the settings list; where they list none, the user's home and mounted data drives.
+    Where they cannot be read, the workspace alone.
     """
     try:
-        named = [Path(folder) for folder in read_settings(workspace).allowed_roots]
+        listed = [Path(folder) for folder in read_settings(workspace).allowed_roots] or [Path.home(), *_data_drives()]
     except OptionError:
-        named = [workspace]
-    folders = named or (workspace, Path.home(), *_data_drives())
-    resolved = (path for folder in folders if (path := resolved_folder(folder)) is not None)
+        listed = []
+    resolved = (path for folder in (workspace, *listed) if (path := resolved_folder(folder)) is not None)
     return list(dict.fromkeys(resolved))
 
 

@@ -24,8 +24,10 @@ def try_pattern(pattern, names):
 
 
 def meant_whole(pattern, part, names):
-    """The pattern with `.*` around it, if that matches these names and no others; "" if it does not."""
-    for meant in (f".*{pattern}.*", f".*({pattern}).*"):  # the second for "a|b"
+    """The pattern with `.*` around it where it has none, if that matches these names and no others; else ""."""
+    before = "" if pattern.startswith(".*") else ".*"
+    after = "" if pattern.endswith(".*") else ".*"
+    for meant in (f"{before}{pattern}{after}", f".*({pattern}).*"):  # the second for "a|b"
         try:
             if [index for index, name in enumerate(names) if re.fullmatch(meant, name)] == part:
                 return meant

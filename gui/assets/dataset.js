@@ -6,6 +6,7 @@ import { documentForm } from "./dataset_document.js";
 import { itemGallery } from "./dataset_items.js";
 import { element, setText } from "./dom.js";
 import { refreshPlan } from "./form.js";
+import { messageLine } from "./message_line.js";
 import { formatCount } from "./numbers.js";
 import { get, post } from "./request.js";
 import { fill, fillCount, texts } from "./texts.js";
@@ -15,24 +16,23 @@ const LOOK_AGAIN_MS = 400;
 /** Fill the tab; returns a function that ends it. */
 export function showDataset(container, feed) {
   const view = { path: "", summary: null, isEnded: false };
-  const message = element("p", { role: "status", class: "loom-dataset-message" });
-  const tell = (text) => setText(message, text);
+  const message = messageLine();
   const look = element("button", { type: "button", class: "loom-button", onclick: () => changed(true) }, texts.dataset.look_again);
   const cache = element("button", { type: "button", class: "loom-button loom-primary", onclick: startCaching }, texts.dataset.cache);
   const counts = element("p", { class: "loom-dataset-counts" });
   const problems = element("ul", { class: "loom-dataset-problems" });
-  const gallery = itemGallery({ pathOf: () => view.path, onChange: () => changed(false), tell });
-  const captions = captionTools({ pathOf: () => view.path, onChange: () => changed(false), tell });
+  const gallery = itemGallery({ pathOf: () => view.path, onChange: () => changed(false) });
+  const captions = captionTools({ pathOf: () => view.path, onChange: () => changed(false) });
   const buckets = bucketView();
-  const form = documentForm({ onOpen: open, onSave: refreshPlan, tell });
+  const form = documentForm({ onOpen: open, onSave: refreshPlan });
   const found = element(
     "div",
     { class: "loom-dataset-found", hidden: true },
-    element("section", { class: "loom-panel", "aria-label": texts.dataset.what_lies_there }, element("div", { class: "loom-panel-head" }, element("h2", {}, texts.dataset.what_lies_there), look, cache), counts, problems, buckets.element),
+    element("section", { class: "loom-panel", "aria-label": texts.dataset.what_lies_there }, element("div", { class: "loom-panel-head" }, element("h2", {}, texts.dataset.what_lies_there), look, cache), message.element, counts, problems, buckets.element),
     gallery.element,
     captions.element,
   );
-  container.replaceChildren(element("div", { class: "loom-dataset" }, form.element, message, found));
+  container.replaceChildren(element("div", { class: "loom-dataset" }, form.element, found));
   const end = feed.subscribe("status", () => feed.isOver && view.path && inspect(true));
   form.openFormsOwn();
 
@@ -79,9 +79,9 @@ export function showDataset(container, feed) {
   async function startCaching() {
     try {
       const { runs } = await post("dataset/cache", { path: view.path });
-      tell(fillCount(texts.dataset.caching_queued, runs.length));
+      message.tell(fillCount(texts.dataset.caching_queued, runs.length));
     } catch (error) {
-      tell(error.message);
+      message.fail(error);
     }
   }
 

@@ -1,13 +1,15 @@
 // Captions in bulk: find and replace, a trigger word, captions from names, each with a preview; undo; words.
 
 import { element, setText } from "./dom.js";
+import { messageLine } from "./message_line.js";
 import { formatCount } from "./numbers.js";
 import { get, post } from "./request.js";
 import { fill, fillCount, texts } from "./texts.js";
 
 /** The card: {element, show()}. onChange: captions were written. */
-export function captionTools({ pathOf, onChange, tell }) {
+export function captionTools({ pathOf, onChange }) {
   const state = { change: null, count: 0 };
+  const message = messageLine();
   const find = textField("captions-find", texts.captions.find);
   const replacement = textField("captions-replacement", texts.captions.replacement);
   const isRegex = check(texts.captions.is_regex);
@@ -26,7 +28,7 @@ export function captionTools({ pathOf, onChange, tell }) {
     element("div", { class: "loom-panel-head" }, element("h2", {}, texts.captions.title), undo),
     element("div", { class: "loom-caption-tools" }, find.row, replacement.row, element("div", { class: "loom-caption-checks" }, isRegex.label, ignoreCase.label), button(texts.captions.preview, looked(() => ({ kind: "replace", find: find.input.value, replacement: replacement.input.value, is_regex: isRegex.input.checked, ignore_case: ignoreCase.input.checked })), texts.captions.kinds.replace)),
     element("div", { class: "loom-caption-tools" }, word.row, element("div", { class: "loom-settings-row" }, element("label", { for: where.id }, texts.captions.where), where), button(texts.captions.preview, looked(() => ({ kind: "trigger", word: word.input.value, where: where.value })), texts.captions.kinds.trigger), button(texts.captions.kinds.names, looked(() => ({ kind: "names" })))),
-    element("div", { class: "loom-panel-head" }, write),
+    element("div", { class: "loom-caption-outcome" }, write, message.element),
     changes,
     element("details", { class: "loom-dataset-source" }, element("summary", {}, texts.captions.statistics), element("h3", {}, texts.captions.words), words, element("h3", {}, texts.captions.phrases), phrases),
   );
@@ -38,7 +40,7 @@ export function captionTools({ pathOf, onChange, tell }) {
       changes.replaceChildren(...told.changes.map(changeView));
       write.hidden = !told.count;
       setText(write, fillCount(texts.captions.write, told.count));
-      tell(told.count ? "" : texts.captions.nothing);
+      message.tell(told.count ? "" : texts.captions.nothing);
     });
   }
 
@@ -59,7 +61,7 @@ export function captionTools({ pathOf, onChange, tell }) {
   function done(text, newest) {
     write.hidden = true;
     changes.replaceChildren();
-    tell(text);
+    message.tell(text);
     offerUndo(newest);
     onChange();
   }
@@ -82,7 +84,7 @@ export function captionTools({ pathOf, onChange, tell }) {
     try {
       await action();
     } catch (error) {
-      tell(error.message);
+      message.fail(error);
     }
   }
 

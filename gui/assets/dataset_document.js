@@ -2,6 +2,7 @@
 
 import { element, setAttribute, setText } from "./dom.js";
 import { browseButton } from "./folder_dialog.js";
+import { messageLine } from "./message_line.js";
 import { get, post } from "./request.js";
 import { fill, fillCount, texts } from "./texts.js";
 
@@ -10,10 +11,12 @@ import { fill, fillCount, texts } from "./texts.js";
  * state.text: the file as it was changed so far; changes: done once all changes that were asked for are in it; told: what
  * the tables are still to show; opened: the numbers of tables whose other keys are shown.
  */
-export function documentForm({ onOpen, onSave, tell }) {
+export function documentForm({ onOpen, onSave }) {
   const state = { text: "", isSaved: true, changes: Promise.resolve(), told: null, opened: new Set() };
   const path = element("input", { type: "text", id: "dataset-path", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && open() });
   const folder = element("input", { type: "text", id: "dataset-folder", spellcheck: "false", autocomplete: "off", onkeydown: (event) => event.key === "Enter" && propose() });
+  const found = messageLine(); // what opening a file or proposing of a folder came to
+  const message = messageLine(); // of the file as a whole, at its end
   const tables = element("div", { class: "loom-dataset-tables" });
   const save = button(texts.dataset.save, saveIt, "loom-button loom-primary");
   const source = element("pre", { class: "loom-code", tabindex: "0" });
@@ -23,28 +26,30 @@ export function documentForm({ onOpen, onSave, tell }) {
     element("h2", {}, texts.dataset.file),
     row(texts.dataset.path, path, browseButton(path, { label: () => texts.dataset.path, onChosen: open }), button(texts.dataset.open, open)),
     row(texts.dataset.folder, folder, browseButton(folder, { label: () => texts.dataset.folder, wantsFile: false, wantsFolder: true }), button(texts.dataset.propose, propose)),
+    found.element,
     tables,
     element("details", { class: "loom-dataset-source" }, element("summary", {}, texts.dataset.source), source),
-    element("div", { class: "loom-dataset-actions" }, save),
+    element("div", { class: "loom-dataset-actions" }, save, message.element),
   );
 
   async function open() {
-    await attempt(async () => {
+    await attempt(found, async () => {
       await state.changes;
       const told = await get("dataset/document", { path: path.value });
       path.value = told.path;
       show(told);
       state.isSaved = told.exists;
-      tell(told.exists ? "" : texts.dataset.new_file);
+      found.tell(told.exists ? "" : texts.dataset.new_file);
+      message.tell("");
       onOpen(told.exists && !told.problems.some(isError) ? told.path : "");
     });
   }
 
   async function propose() {
-    await attempt(async () => {
+    await attempt(found, async () => {
       const proposed = await post("dataset/propose", { folder: folder.value });
       await change(proposed.map(({ values }) => ({ add: values })));
-      tell(proposed.map(({ kind, counted, unreadable }) => fillCount(texts.dataset.proposed[kind], counted, { unreadable })).join(" "));
+      found.tell(proposed.map(({ kind, counted, unreadable }) => fillCount(texts.dataset.proposed[kind], counted, { unreadable })).join(" "));
     });
   }
 
@@ -52,32 +57,35 @@ export function documentForm({ onOpen, onSave, tell }) {
   function change(operations) {
     state.told = null; // what is asked for now tells all that was told before
     const made = state.changes.then(async () => {
-      show(await post("dataset/document", { text: state.text, operations }));
+      const told = await post("dataset/document", { text: state.text, operations });
+      show(told);
       state.isSaved = false;
-      tell(texts.dataset.not_saved);
+      const mistakes = told.problems.filter(isError).length;
+      if (mistakes) message.fail(new Error(fillCount(texts.dataset.mistakes, mistakes)));
+      else message.tell(texts.dataset.not_saved);
     });
     state.changes = made.catch(() => {}); // told by who asked for it
     return made;
   }
 
   async function saveIt() {
-    await attempt(async () => {
+    await attempt(message, async () => {
       await state.changes; // the button may have been pressed out of a field that was just changed
       const told = await post("dataset/save", { path: path.value, text: state.text });
       path.value = told.path;
       state.isSaved = true;
       putIntoForm(told.path);
-      tell(fill(texts.dataset.saved, { path: told.path }));
+      message.tell(fill(texts.dataset.saved, { path: told.path }));
       onOpen(told.path);
       onSave();
     });
   }
 
-  async function attempt(action) {
+  async function attempt(line, action) {
     try {
       await action();
     } catch (error) {
-      tell(error.message);
+      line.fail(error);
     }
   }
 
@@ -101,7 +109,7 @@ export function documentForm({ onOpen, onSave, tell }) {
     const loose = told.problems.filter((problem) => problem.dataset === null);
     tables.replaceChildren(
       ...loose.map(note),
-      ...told.tables.map((table, number) => tableView(table, number, { problems: told.problems.filter((problem) => problem.dataset === number), change: (operations) => attempt(() => change(operations)), opened: state.opened })),
+      ...told.tables.map((table, number) => tableView(table, number, { problems: told.problems.filter((problem) => problem.dataset === number), change: (operations) => attempt(message, () => change(operations)), opened: state.opened })),
     );
     if (focused) document.getElementById(focused)?.focus();
   }

@@ -1,11 +1,12 @@
 // One picture or clip: as it is, as training will see it, its caption to edit, what is doubtful about it.
 
-import { element, setText } from "./dom.js";
+import { element } from "./dom.js";
+import { messageLine } from "./message_line.js";
 import { get, post } from "./request.js";
 import { fill, fillCount, texts } from "./texts.js";
 
 /** The side beside the gallery: {element, show(item number), refresh()}. */
-export function itemDetails({ pathOf, onChange, tell }) {
+export function itemDetails({ pathOf, onChange }) {
   const place = element("div", { class: "loom-item", "aria-live": "polite" }, element("p", { class: "loom-muted" }, texts.dataset.choose));
   let shown = null;
   let said = ""; // of a caption that was just saved, as the parts are made anew then
@@ -50,20 +51,20 @@ export function itemDetails({ pathOf, onChange, tell }) {
   function captionField(item) {
     const field = element("textarea", { id: "dataset-caption", rows: 4, onchange: save, onkeydown: (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && field.blur() });
     field.value = item.caption ?? "";
-    const told = element("small", { role: "status" }, said || texts.dataset.caption_help);
+    const told = messageLine();
+    told.tell(said || texts.dataset.caption_help);
     said = "";
     async function save() {
       try {
         await post("dataset/caption", { path: pathOf(), item: item.item, caption: field.value });
         said = texts.dataset.caption_saved;
-        setText(told, said);
+        told.tell(said);
         onChange();
       } catch (error) {
-        setText(told, error.message);
-        tell(error.message);
+        told.fail(error);
       }
     }
-    return element("div", { class: "loom-settings-row" }, element("label", { for: field.id }, texts.dataset.caption), field, told);
+    return element("div", { class: "loom-settings-row" }, element("label", { for: field.id }, texts.dataset.caption), field, told.element);
   }
 
   return { element: place, show, refresh: () => shown !== null && document.activeElement?.id !== "dataset-caption" && show(shown) };

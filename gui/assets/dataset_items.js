@@ -2,6 +2,7 @@
 
 import { factsOf, itemDetails } from "./dataset_item.js";
 import { element, setAttribute, setText } from "./dom.js";
+import { messageLine } from "./message_line.js";
 import { formatCount } from "./numbers.js";
 import { get } from "./request.js";
 import { fill, fillCount, texts } from "./texts.js";
@@ -12,7 +13,7 @@ const SPARE_ROWS = 2;
 const PAUSE_MS = 250;
 
 /** The card: {element, show(summary)}; null for none. onChange: a caption was written. */
-export function itemGallery({ pathOf, onChange, tell }) {
+export function itemGallery({ pathOf, onChange }) {
   const state = { shape: "gallery", filter: "", search: "", total: 0, pages: new Map(), look: 0 };
   const filter = element("select", { class: "loom-select", id: "dataset-filter", onchange: () => ((state.filter = filter.value), reload()) });
   const search = element("input", { type: "search", class: "loom-items-search", "aria-label": texts.dataset.search, placeholder: texts.dataset.search, oninput: pausing(() => ((state.search = search.value), reload())) });
@@ -20,11 +21,13 @@ export function itemGallery({ pathOf, onChange, tell }) {
   const count = element("span", { class: "loom-muted", role: "status" });
   const cells = element("ul", { class: "loom-items-cells" });
   const scroller = element("div", { class: "loom-items", role: "group", tabindex: "0", "aria-label": texts.dataset.items, onscroll: draw }, cells);
-  const details = itemDetails({ pathOf, onChange, tell });
+  const message = messageLine();
+  const details = itemDetails({ pathOf, onChange });
   const card = element(
     "section",
     { class: "loom-panel", "aria-label": texts.dataset.items },
     element("div", { class: "loom-panel-head" }, element("h2", {}, texts.dataset.items), count, element("div", { class: "loom-chips", role: "group", "aria-label": texts.dataset.shape }, ...shapes), element("label", { class: "loom-unseen", for: "dataset-filter" }, texts.dataset.filter), filter, search),
+    message.element,
     element("div", { class: "loom-items-columns" }, scroller, details.element),
   );
   new ResizeObserver(draw).observe(scroller);
@@ -56,11 +59,12 @@ export function itemGallery({ pathOf, onChange, tell }) {
     try {
       const told = await get("dataset/items", { path: pathOf(), start: page * PAGE, count: PAGE, filter: state.filter, search: state.search });
       if (look !== state.look) return;
+      message.tell("");
       state.total = told.total;
       state.pages.set(page, told.rows);
       draw();
     } catch (error) {
-      if (look === state.look) tell(error.message);
+      if (look === state.look) message.fail(error);
     }
   }
 

@@ -71,6 +71,7 @@ function runView(feed) {
     "section",
     { class: "loom-panel loom-run" },
     element("div", { class: "loom-panel-head" }, name, about, requests.element, stop.element),
+    requests.told,
     phases.element,
     element("div", { class: "loom-progress" }, bar.element, count),
     message,

@@ -1,14 +1,12 @@
 // Fields that hold a path: what lies there is told below them as it is typed, and a button opens the server's folders.
 
-import { ask } from "./ask.js";
-import { element, setText } from "./dom.js";
+import { element } from "./dom.js";
 import { chooseOnServer } from "./folder_dialog.js";
 import { formValues, setFields, subscribeToForm } from "./form_values.js";
-import { formatBytes } from "./numbers.js";
-import { fill, texts } from "./texts.js";
+import { linesOf, tellPaths } from "./path_findings.js";
+import { texts } from "./texts.js";
 
 const PATIENCE_MS = 150;
-const IS_WRONG = { missing: true, not_a_file: true, not_a_folder: true, damaged: true, unreadable: true, other_weights: true };
 
 const told = new Map(); // option -> the text that was checked last
 let timer = null;
@@ -52,27 +50,6 @@ function checkAll() {
     const text = formValues()[block.id] ?? "";
     if (told.get(block.id) === text) continue;
     told.set(block.id, text);
-    check(block, text);
+    tellPaths(block.querySelector(".loom-path-told"), block.id, text, () => told.get(block.id) === text);
   }
-}
-
-/** Tell what lies at each line of the field; an answer that comes too late is dropped. */
-async function check(block, text) {
-  const lines = linesOf(text);
-  const answers = await Promise.all(lines.map((path) => ask("paths/check", { option: block.id, path })));
-  if (told.get(block.id) !== text || answers.includes(null)) return;
-  const isWrong = answers.some(({ finding }) => IS_WRONG[finding]);
-  const place = block.querySelector(".loom-path-told");
-  place.classList.toggle("loom-doubtful", isWrong);
-  setText(place, answers.map(inWords).join("\n"));
-}
-
-function inWords({ kind, size, finding, about, dtypes, wanted }) {
-  if (finding) return fill(texts.form.paths.findings[finding], { about, wanted });
-  const parts = [kind === "folder" ? texts.form.paths.folder : about, dtypes?.join(", "), size === null ? "" : formatBytes(size)];
-  return parts.filter(Boolean).join(" · ");
-}
-
-function linesOf(text) {
-  return String(text ?? "").split("\n").map((line) => line.trim()).filter(Boolean);
 }

@@ -1,9 +1,11 @@
-// The files that the run has written, with their paths to copy.
+// The files that the run has written: to download, to look into, and their paths to copy.
 
 import { copyText } from "./clipboard.js";
 import { element } from "./dom.js";
+import { runAddress } from "./request.js";
 import { showInTensorBoard } from "./tensorboard_choice.js";
 import { texts } from "./texts.js";
+import { lookInto } from "./tools_choice.js";
 
 /** The card: {element, update()}. */
 export function filesView(feed) {
@@ -21,14 +23,14 @@ export function filesView(feed) {
     board.hidden = !logFolder;
     if (key === shown) return; // so that a focused button stays
     shown = key;
-    const saved = files.map((path) => fileRow(path));
+    const saved = files.map((path) => fileRow(path, { run: feed.run.run }));
     const none = element("li", { class: "loom-muted" }, texts.files.none);
-    list.replaceChildren(...(saved.length ? saved.reverse() : [none]), ...(logFolder ? [fileRow(logFolder, texts.files.log_folder)] : []));
+    list.replaceChildren(...(saved.length ? saved.reverse() : [none]), ...(logFolder ? [fileRow(logFolder, { label: texts.files.log_folder })] : []));
   }
   return { element: card, update };
 }
 
-function fileRow(path, label) {
+function fileRow(path, { run = null, label = "" }) {
   const copy = element("button", { type: "button", class: "loom-link", onclick: async () => {
     if (!(await copyText(path))) return;
     copy.textContent = texts.files.copied;
@@ -36,5 +38,12 @@ function fileRow(path, label) {
   } }, texts.files.copy);
   const name = path.split(/[\\/]/).at(-1);
   copy.setAttribute("aria-label", `${texts.files.copy}: ${name}`);
-  return element("li", {}, element("span", { title: path }, label ? element("small", {}, label) : "", element("code", {}, name)), copy);
+  return element("li", {}, element("span", { title: path }, label ? element("small", {}, label) : "", element("code", {}, name)), ...(run ? fileActions(run, path, name) : []), copy);
+}
+
+/** A file that is gone, as newer ones took its place, is said so by the server. */
+function fileActions(run, path, name) {
+  const download = element("a", { class: "loom-link", href: runAddress(run, `results/${encodeURIComponent(name)}`), download: name, "aria-label": `${texts.files.download}: ${name}` }, texts.files.download);
+  const look = element("button", { type: "button", class: "loom-link", "aria-label": `${texts.tools.runs.look}: ${name}`, onclick: () => lookInto(path) }, texts.tools.runs.look);
+  return [download, look];
 }

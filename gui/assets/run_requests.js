@@ -6,11 +6,11 @@ import { fill, texts } from "./texts.js";
 
 const REQUESTS = ["sample", "save", "stop_after_epoch"];
 
-/** The buttons: {element, update()}. A button rests until the run has heard it; what cannot be is not shown. */
+/** The buttons and what was asked: {element, told, update()}. A button rests until the run has heard it; what cannot be is not shown. */
 export function requestButtons(feed) {
   const buttons = REQUESTS.map((what) => [what, element("button", { type: "button", class: "loom-button", onclick: () => ask(what) }, texts.requests[what])]);
-  const told = element("span", { class: "loom-muted loom-requests-told", role: "status" });
-  const whole = element("div", { class: "loom-requests", role: "group", "aria-label": texts.requests.title }, ...buttons.map(([, button]) => button), told);
+  const told = element("p", { class: "loom-muted loom-requests-told", role: "status" });
+  const whole = element("div", { class: "loom-requests", role: "group", "aria-label": texts.requests.title }, ...buttons.map(([, button]) => button));
 
   async function ask(what) {
     setText(told, texts.requests.asked[what]);
@@ -33,5 +33,5 @@ export function requestButtons(feed) {
     if (goesOn && (waiting.length || Object.values(texts.requests.asked).includes(told.textContent))) setText(told, waiting.join(" "));
   }
 
-  return { element: whole, update };
+  return { element: whole, told, update };
 }

@@ -4,6 +4,8 @@ import { APPEARANCES, chooseAppearance, chosenAppearance } from "./appearance.js
 import { element, setText } from "./dom.js";
 import { browseButton } from "./folder_dialog.js";
 import { languageSwitch } from "./language.js";
+import { messageLine } from "./message_line.js";
+import { tellPaths } from "./path_findings.js";
 import { fill, texts } from "./texts.js";
 
 const MODELS = ["dit", "vae", "text_encoder1", "text_encoder2"];
@@ -21,7 +23,7 @@ export function showSettings(container) {
 
 async function read(form, logins, versions) {
   const answer = await fetch("settings");
-  if (!answer.ok) return form.tell(fill(texts.settings.failed, { why: answer.status }));
+  if (!answer.ok) return form.fail(new Error(fill(texts.settings.failed, { why: answer.status })));
   const told = await answer.json();
   form.show(told);
   logins.append(factList(Object.entries(told.logins).map(([name, source]) => [texts.settings.logins[name], loginInWords(name, source)])));
@@ -29,19 +31,19 @@ async function read(form, logins, versions) {
   return undefined;
 }
 
-/** Paths and roots, kept together by one button: {element, show(settings), tell(text)}. */
+/** Paths and roots, kept together by one button: {element, show(settings), fail(error)}. */
 function settingsForm() {
   const fields = new Map([...MODELS, ...FOLDERS].map((name) => [name, pathField(name)]));
   const roots = element("textarea", { rows: 3, spellcheck: "false", id: "settings-allowed_roots" });
-  const message = element("p", { role: "status", class: "loom-settings-message" });
+  const message = messageLine();
   const keep = element("button", { type: "submit", class: "loom-button loom-primary" }, texts.settings.keep);
   const rows = (names) => names.map((name) => fields.get(name).row);
   const form = element(
     "form",
-    { class: "loom-settings-main", onsubmit: submit, oninput: () => setText(message, texts.settings.changed) },
+    { class: "loom-settings-main", onsubmit: submit, oninput: () => message.tell(texts.settings.changed) },
     card(texts.settings.models, ...rows(MODELS), element("p", {}, fillButton(fields, message))),
     card(texts.settings.folders, ...rows(FOLDERS), labelled(texts.settings.folders.roots, roots, texts.settings.folders.roots_help)),
-    element("div", { class: "loom-settings-keep" }, keep, message),
+    element("div", { class: "loom-settings-keep" }, keep, message.element),
   );
   let file = "";
   setDisabled(true); // what is typed before the settings are there would be lost, and what is kept would lose them
@@ -56,9 +58,10 @@ function settingsForm() {
       input.value = told.prefilled[name];
       setText(label, told.labels[name]);
     }
+    fields.forEach(({ check }) => check());
     roots.value = told.allowed_roots.join("\n");
     file = told.file;
-    setText(message, told.problems.map(inWords).join(" "));
+    if (told.problems.length) message.fail(new Error(told.problems.map(inWords).join(" ")));
   }
 
   async function submit(event) {
@@ -70,9 +73,10 @@ function settingsForm() {
       const answer = await fetch("settings", { method: "POST", body: JSON.stringify({ prefilled, allowed_roots }) });
       const { problems } = await answer.json();
       mark(problems);
-      setText(message, answer.ok ? fill(texts.settings.kept, { file }) : problems.map(inWords).join(" ") || fill(texts.settings.failed, { why: answer.status }));
+      if (answer.ok) message.tell(fill(texts.settings.kept, { file }));
+      else message.fail(new Error(problems.map(inWords).join(" ") || fill(texts.settings.failed, { why: answer.status })));
     } catch (error) {
-      setText(message, fill(texts.settings.failed, { why: error.message }));
+      message.fail(new Error(fill(texts.settings.failed, { why: error.message })));
     }
   }
 
@@ -82,7 +86,7 @@ function settingsForm() {
     roots.setAttribute("aria-invalid", String(wrong.has("allowed_roots")));
   }
 
-  return { element: form, show, tell: (text) => setText(message, text) };
+  return { element: form, show, fail: message.fail };
 }
 
 function inWords({ message, hint }) {
@@ -90,15 +94,18 @@ function inWords({ message, hint }) {
 }
 
 function pathField(name) {
-  const input = element("input", { type: "text", spellcheck: "false", autocomplete: "off", id: `settings-${name}` });
+  const found = element("p", { class: "loom-path-told", role: "status" });
+  const check = () => tellPaths(found, name, input.value, ((text) => () => input.value === text)(input.value));
+  const input = element("input", { type: "text", spellcheck: "false", autocomplete: "off", id: `settings-${name}`, onchange: check });
   const label = element("label", { for: input.id }, name); // until the server tells its label in the form
   const browse = browseButton(input, {
     label: () => label.textContent,
     wantsFile: MODELS.includes(name),
     wantsFolder: !["dit", "vae"].includes(name),
-    onChosen: () => input.dispatchEvent(new Event("input", { bubbles: true })),
+    onChosen: () => ["input", "change"].forEach((kind) => input.dispatchEvent(new Event(kind, { bubbles: true }))),
   });
-  return { input, row: element("div", { class: "loom-settings-row" }, label, element("div", { class: "loom-dataset-row" }, input, browse)), label };
+  const row = element("div", { class: "loom-settings-row" }, label, element("div", { class: "loom-dataset-row" }, input, browse), found);
+  return { input, row, label, check };
 }
 
 function labelled(text, field, help) {
@@ -116,7 +123,7 @@ function fillButton(fields, message) {
       field.value = input.value;
       field.dispatchEvent(new Event("input", { bubbles: true }));
     }
-    setText(message, texts.settings.models.filled);
+    message.tell(texts.settings.models.filled);
   };
   return element("button", { type: "button", class: "loom-button", onclick: put }, texts.settings.models.fill);
 }

@@ -1,6 +1,7 @@
 // The Tools tab: look into LoRA files, and make others of them by runs.
 
 import { element } from "./dom.js";
+import { onFileChosen } from "./tools_choice.js";
 import { jobCard } from "./tools_job.js";
 import { lookCards } from "./tools_look.js";
 import { runsCard } from "./tools_runs.js";
@@ -11,5 +12,6 @@ export function showTools(container) {
   const job = jobCard({ onStart: () => runs.refresh() });
   const runs = runsCard({ onLook: (path) => look.look(path) });
   container.replaceChildren(look.element, element("div", { class: "loom-tools-pair" }, job.element, runs.element));
-  return () => runs.end();
+  const endChoice = onFileChosen((path) => look.look(path));
+  return () => [runs.end, endChoice].forEach((end) => end());
 }

@@ -1,6 +1,7 @@
 // Making a LoRA file or a model of others: convert, resize, merge, extract; each becomes a run of the queue.
 
 import { element, setAttribute, setText } from "./dom.js";
+import { messageLine } from "./message_line.js";
 import { post } from "./request.js";
 import { fill, texts } from "./texts.js";
 import { button, choiceField, pathField, textField } from "./tools_fields.js";
@@ -27,20 +28,20 @@ export function jobCard({ onStart }) {
   const about = element("p", { class: "loom-muted" });
   const place = element("div", { class: "loom-tools-fields" });
   const overwrite = element("input", { type: "checkbox", id: "tools-overwrite" });
-  const message = element("p", { class: "loom-settings-message", role: "status" });
+  const message = messageLine();
   const form = element(
     "form",
     { onsubmit: submit },
     place,
     element("label", { class: "loom-check", for: overwrite.id }, overwrite, texts.tools.job.overwrite),
-    element("div", { class: "loom-tools-actions" }, element("button", { type: "submit", class: "loom-button loom-primary" }, texts.tools.job.start), message),
+    element("div", { class: "loom-tools-actions" }, element("button", { type: "submit", class: "loom-button loom-primary" }, texts.tools.job.start), message.element),
   );
   let fields = {};
 
   function choose(command) {
     state.command = command;
     state.isOutputTyped = false;
-    setText(message, "");
+    message.tell("");
     draw();
   }
 
@@ -78,10 +79,10 @@ export function jobCard({ onStart }) {
       const { command, values, loras } = state;
       await post("lora/runs", { command, values, loras, overwrite: overwrite.checked });
       overwrite.checked = false;
-      setText(message, texts.tools.job.queued);
+      message.tell(texts.tools.job.queued);
       onStart();
     } catch (error) {
-      setText(message, error.message);
+      message.fail(error);
     }
   }
 

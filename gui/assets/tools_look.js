@@ -1,7 +1,8 @@
 // Looking into one LoRA file, or two side by side: what they tell of themselves, and their norms as a picture.
 
-import { element, setText } from "./dom.js";
+import { element } from "./dom.js";
 import { importIntoForm } from "./form_import.js";
+import { messageLine } from "./message_line.js";
 import { largestNorm, normMap } from "./norm_map.js";
 import { formatBytes, formatCount, formatValue } from "./numbers.js";
 import { get } from "./request.js";
@@ -11,31 +12,31 @@ import { button, pathField } from "./tools_fields.js";
 /** The cards: {element, look(path)}. onLook(path): the first file was read. */
 export function lookCards({ onLook }) {
   const fields = [texts.tools.look.first, texts.tools.look.second].map((label, index) => pathField(`tools-look-${index}`, label));
-  const message = element("p", { class: "loom-settings-message", role: "status" });
+  const message = messageLine();
   const found = element("div", { class: "loom-tools-found" });
   const form = element(
     "form",
     { onsubmit: (event) => { event.preventDefault(); look(); } },
     element("div", { class: "loom-tools-pair" }, ...fields.map((field) => field.element)),
-    element("div", { class: "loom-tools-actions" }, element("button", { type: "submit", class: "loom-button loom-primary" }, texts.tools.look.button), message),
+    element("div", { class: "loom-tools-actions" }, element("button", { type: "submit", class: "loom-button loom-primary" }, texts.tools.look.button), message.element),
   );
   const card = element("section", { class: "loom-panel", "aria-label": texts.tools.look.title }, element("h2", {}, texts.tools.look.title), element("p", { class: "loom-muted" }, texts.tools.look.about), form);
   let asked = 0;
 
   async function look() {
     const turn = ++asked;
-    setText(message, texts.tools.look.reading);
+    message.tell(texts.tools.look.reading);
     try {
       const paths = fields.map(({ input }) => input.value.trim());
       const files = await Promise.all(paths.filter((path, index) => path || !index).map((path) => get("lora/facts", { path })));
       if (turn !== asked) return; // another look was asked for meanwhile
       show(files);
-      setText(message, "");
+      message.tell("");
       onLook(files[0].path);
     } catch (error) {
       if (turn !== asked) return;
       found.replaceChildren();
-      setText(message, error.message);
+      message.fail(error);
     }
   }
 
@@ -44,7 +45,7 @@ export function lookCards({ onLook }) {
     const point = (names) => maps.forEach((map) => map.point(names));
     const maps = files.map((told, index) => normMap(told, { most, onPoint: point, id: `tools-norm-${index}` }));
     found.replaceChildren(
-      panel(texts.tools.facts.title, comparison(files, factsOf), ...trainedWith(files), fillButtons(files, (text) => setText(message, text)), ...otherMetadata(files)),
+      panel(texts.tools.facts.title, comparison(files, factsOf), ...trainedWith(files), fillButtons(files, message.tell), ...otherMetadata(files)),
       panel(texts.tools.norms.heading, element("p", { class: "loom-muted" }, texts.tools.norms.about), element("div", { class: "loom-tools-pair" }, ...maps.map((map, index) => mapColumn(map, files, index)))),
     );
   }

@@ -100,12 +100,13 @@ def test_a_job_is_queued_runs_and_its_file_is_downloaded(client, tmp_path, lora,
     assert client.get(f"/runs/none/results/{output.name}").status_code == 404
 
 
-def test_only_results_of_tools_inside_the_allowed_folders_are_served(client, tmp_path, lora, tmp_path_factory):
+def test_only_weights_of_trainings_and_tools_inside_the_allowed_folders_are_served(client, tmp_path, lora, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside") / "secret.safetensors"
     shutil.copy(lora, outside)
     (tmp_path / "settings.toml").write_text(f"allowed_roots = ['{tmp_path}']\n", encoding="utf-8")
     assert client.get(f"/runs/{finished(tmp_path, 'lora', lora).name}/results/{lora.name}").status_code == 200
-    assert client.get(f"/runs/{finished(tmp_path, 'train', lora).name}/results/{lora.name}").status_code == 404
+    assert client.get(f"/runs/{finished(tmp_path, 'train', lora).name}/results/{lora.name}").status_code == 200
+    assert client.get(f"/runs/{finished(tmp_path, 'cache_latents', lora).name}/results/{lora.name}").status_code == 404
     assert client.get(f"/runs/{finished(tmp_path, 'lora', outside).name}/results/{outside.name}").status_code == 404
 
 

@@ -69,6 +69,11 @@ def test_problems_lead_to_their_field_errors_first():
     assert "Mend it." in html
 
 
+def test_a_path_at_the_beginning_of_a_problem_stays_as_it_is():
+    html = format_problems([Problem("my models/x.safetensors: there is no such file", option="dit")], ENGLISH)
+    assert "my models/x.safetensors: there" in html
+
+
 def test_what_a_user_typed_is_text_not_html():
     problem = Problem('exclude_patterns: "<img src=x onerror=alert(1)>" is wrong', option="a'b")
     html = format_problems([problem], ENGLISH)

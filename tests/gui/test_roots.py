@@ -64,11 +64,13 @@ def test_without_settings_workspace_and_home_may_be_looked_into(tmp_path, monkey
     assert {tmp_path.resolve(), home.resolve()} <= set(allowed_roots(tmp_path))
 
 
-def test_the_settings_say_which_folders_alone(tmp_path):
-    (tmp_path / "data").mkdir()
-    listed = [str(tmp_path / "data"), str(tmp_path / "gone"), str(tmp_path / "data")]
-    (tmp_path / "settings.toml").write_text(f"allowed_roots = {json.dumps(listed)}\n", encoding="utf-8")
-    assert allowed_roots(tmp_path) == [(tmp_path / "data").resolve()]
+def test_beside_the_workspace_the_settings_say_which_folders_alone(tmp_path):
+    workspace, data = tmp_path / "workspace", tmp_path / "data"
+    workspace.mkdir()
+    data.mkdir()
+    listed = [str(data), str(tmp_path / "gone"), str(data)]
+    (workspace / "settings.toml").write_text(f"allowed_roots = {json.dumps(listed)}\n", encoding="utf-8")
+    assert allowed_roots(workspace) == [workspace.resolve(), data.resolve()]
 
 
 def test_with_settings_that_cannot_be_read_only_the_workspace_may_be_looked_into(tmp_path):

@@ -27,8 +27,10 @@ MAKERS = ("_error", "_warning", "_problem", "_left_out")
 """Functions of a module that make its problems, with the message and the hint as they are given."""
 
 WORDED = {
-    "backend/config/dataset.py": ("_wanted", "_placed"),
+    "backend/config/configuration.py": ("suggestion",),
+    "backend/config/dataset.py": ("_wanted", "_placed", "_did_you_mean"),
     "backend/config/dataset_models.py": ("ValueError",),
+    "backend/plan/block_swap.py": ("_way_out",),
     "backend/dataset/origin.py": ("fault", "encoder_fault"),
 }
 """Where else the words of a message are: what these functions return, or these errors say."""
@@ -119,6 +121,10 @@ def _templates(node: ast.expr, names: dict[str, list[ast.expr]], depth: int = 0)
         return ["".join(part.value if isinstance(part, ast.Constant) else UNKNOWN for part in node.values)]
     if isinstance(node, ast.IfExp):
         return _templates(node.body, names, depth) + _templates(node.orelse, names, depth)
+    if isinstance(node, ast.BoolOp):
+        return [text for value in node.values for text in _templates(value, names, depth)]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        return _templates(node.func.value, names, depth)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         left, right = (_templates(side, names, depth) for side in (node.left, node.right))
         return [one + other for one in left for other in right]

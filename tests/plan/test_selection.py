@@ -183,6 +183,19 @@ def test_a_report_tells_what_each_pattern_does_in_the_order_of_the_lists():
     assert (reports[1].suggestion, reports[2].position) == (".*single_blocks.*", 2)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        (".*single_blocks", ".*single_blocks.*"),
+        ("linear1.*x|linear2", ".*(linear1.*x|linear2).*"),
+        ("linear1", ".*linear1.*"),
+    ],
+)
+def test_what_is_put_around_a_pattern_is_not_there_already(pattern, meant):
+    (report,) = examine_patterns(MODULES, exclude_patterns=[pattern], include_patterns=[])
+    assert report.suggestion == meant
+
+
 def test_a_module_that_is_brought_back_names_the_pattern_that_had_excluded_it():
     decisions = select_modules(MODULES, exclude_patterns=[".*"], include_patterns=[".*linear1"])
     rescued = next(decision for decision in decisions if decision.module.name == "single_blocks.0.linear1")
