@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 
 from backend.runs.folder import RunFolder
 from backend.runs.history import RunRow, row_of
+from backend.runs.occupancy import CPU_KINDS
 
 FRESH_S = 0.9
 """A look at the folder that is younger than this serves the next page too; pages ask twice a second."""
@@ -81,12 +82,17 @@ class RunList:
         return [(row.run, row.title) for row in rows]
 
     def candidates(self) -> list[RunFolder]:
-        """The runs among which the current one is: those that are not over, and the newest; the newest first."""
+        """The runs among which the current one is, the newest first.
+
+        Those that are not over, the newest of all, and the newest that is no tool on the CPU.
+        """
         with self._lock:
             self._look()
             rows = [row for _, row in self._rows.values()]
-        newest = max(rows, key=_place, default=None)
-        wanted = [row for row in rows if row is newest or not row.state.is_over]
+        newest = [
+            max(some, key=_place, default=None) for some in (rows, [row for row in rows if row.kind not in CPU_KINDS])
+        ]
+        wanted = [row for row in rows if row in newest or not row.state.is_over]
         return [RunFolder(self._folder / row.run) for row in sorted(wanted, key=_place, reverse=True)]
 
     def _look(self, *, at_once: bool = False) -> None:

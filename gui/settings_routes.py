@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from backend.config.configuration import all_options
 from backend.errors import OptionError, UserError
+from backend.runs.current import last_run
 from backend.runs.folder import find_run, list_runs
 from gui.accounts import logins
 from gui.json_requests import refusal, tell_problems
@@ -58,10 +59,10 @@ async def post_settings(request: Request) -> Response:
 
 
 def support_bundle(request: Request) -> Response:
-    """The zip to ask for help with, about the run that is named, or the newest."""
+    """The zip to ask for help with, about the run that is named, or the last that was more than a tool."""
     workspace: Path = request.app.state.workspace
     name = request.query_params.get("run", "")
-    run = find_run(workspace, name) if name else next(iter(list_runs(workspace)), None)
+    run = find_run(workspace, name) if name else last_run(list_runs(workspace))
     headers = {"Content-Disposition": 'attachment; filename="lora_loom_support.zip"', "Cache-Control": "no-store"}
     return Response(make_bundle(workspace, run), media_type="application/zip", headers=headers)
 

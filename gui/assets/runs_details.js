@@ -21,7 +21,8 @@ export function runDetails(row, { act }) {
   const board = element("button", { type: "button", class: "loom-button", onclick: () => showInTensorBoard([row.run]) }, words.tensorboard);
   const open = runLink(row.run, words.open);
   open.className = "loom-button";
-  const actions = element("div", { class: "loom-actions" }, open, button(words.to_form, () => runToForm(row.run)), again, board, stop, remove);
+  const support = element("a", { class: "loom-button", href: `support.zip?${new URLSearchParams({ run: row.run })}`, download: true }, words.support);
+  const actions = element("div", { class: "loom-actions" }, open, button(words.to_form, () => runToForm(row.run)), again, board, support, stop, remove);
   const failure = element("p", { class: "loom-runs-failure" });
   const states = element("div");
   const notes = notesField(row, act);

@@ -100,7 +100,9 @@ def test_a_job_is_queued_runs_and_its_file_is_downloaded(client, tmp_path, lora,
     assert client.get(f"/runs/none/results/{output.name}").status_code == 404
 
 
-def test_only_weights_of_trainings_and_tools_inside_the_allowed_folders_are_served(client, tmp_path, lora, tmp_path_factory):
+def test_only_weights_of_trainings_and_tools_inside_the_allowed_folders_are_served(
+    client, tmp_path, lora, tmp_path_factory
+):
     outside = tmp_path_factory.mktemp("outside") / "secret.safetensors"
     shutil.copy(lora, outside)
     (tmp_path / "settings.toml").write_text(f"allowed_roots = ['{tmp_path}']\n", encoding="utf-8")

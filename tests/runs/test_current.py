@@ -39,6 +39,8 @@ def test_a_tool_beside_a_training_does_not_take_its_place(tmp_path, first):
     assert current_run(tmp_path) == runs["train"]
     end(runs["train"], code=0)
     assert current_run(tmp_path) == runs["lora"]
+    end(runs["lora"], code=0)
+    assert current_run(tmp_path) == runs["train"]
 
 
 def test_a_run_that_was_not_started_gives_way_to_the_one_that_failed(tmp_path):
