@@ -113,6 +113,11 @@ class Draft:
             for name, declared in all_options().items()
         ]
 
+    def fresh(self) -> dict[str, Any]:
+        """The values that a new form begins with: the defaults, and what the settings prefill."""
+        prefilled = self._prefilled()
+        return {name: prefilled.get(name, declared.default) for name, declared in all_options().items()}
+
     def _prefilled(self) -> Mapping[str, Any]:
         try:
             return read_settings(self.path.parent).prefilled

@@ -108,12 +108,12 @@ function chooseLevel(level) {
   showSections();
 }
 
-/** What Start and the presets answer is read out: its place is a live region before anything stands in it. */
+/** What Start, presets and import answer is read out: its place is a live region before anything stands in it. */
 function tellMessages() {
-  const message = document.getElementById("start-message");
-  if (!message) return;
-  setAttribute(message, "role", "status");
-  setAttribute(message, "aria-live", "polite");
+  for (const message of document.querySelectorAll("#start-message, #preset-message, #import-message")) {
+    setAttribute(message, "role", "status");
+    setAttribute(message, "aria-live", "polite");
+  }
 }
 
 function navigationButtons() {

@@ -31,6 +31,10 @@ from gui.texts import Texts
 
 PRESET_LOADED = "() => { document.dispatchEvent(new CustomEvent('loom-preset')); return []; }"
 FORM_CHANGED = "() => { document.dispatchEvent(new CustomEvent('loom-form')); return []; }"
+SHOW_CHANGES = """() => {
+  requestAnimationFrame(() => document.getElementById("loom-changes")?.scrollIntoView({ block: "nearest" }));
+  return [];
+}"""
 WRITE_FORM = """(...values) => {
   const form = { values };
   document.dispatchEvent(new CustomEvent("loom-form-write", { detail: form }));
@@ -80,15 +84,19 @@ def build_train(workspace: Path, tabs: gr.Tabs, texts: Texts) -> TrainTab:
         with gr.Column(scale=4, min_width=300, elem_id="loom-plan-side"):
             side = build_plan_side(texts)
         build_plan_bar(texts)
-    plans, changing, histories = PlanHandlers(workspace, texts), ChangesHandlers(texts), HistoryHandlers(workspace)
+    plans, changing, histories = (
+        PlanHandlers(workspace, texts),
+        ChangesHandlers(workspace, texts),
+        HistoryHandlers(workspace),
+    )
     _wire_plan(plans, side, fields, texts)
     _wire_scripts(fields)
     _wire_history(histories, history, fields)
-    _wire_changes(changing, changes, side, fields)
+    _wire_changes(changing, changes, importing, keeping, fields)
     preset_handlers = PresetHandlers(workspace, changing, texts)
-    _wire_preset_choice(preset_handlers, choice, changes, side, fields, workspace)
-    _wire_preset_keeping(preset_handlers, keeping, choice.chosen, side, fields, workspace)
-    _wire_import(ImportHandlers(workspace, changing, texts), importing, changes, side, fields)
+    _wire_preset_choice(preset_handlers, choice, changes, keeping, fields, workspace)
+    _wire_preset_keeping(preset_handlers, keeping, choice.chosen, fields, workspace)
+    _wire_import(ImportHandlers(workspace, changing, texts), importing, changes, fields)
     side.start.click(
         StartHandlers(workspace, texts).start,
         inputs=fields,
@@ -144,45 +152,53 @@ def _wire_history(handlers: HistoryHandlers, buttons: HistoryButtons, fields: Fi
         button.click(move, inputs=inputs, trigger_mode="multiple", **shown)  # pressed faster than it is answered
 
 
-def _wire_changes(changing: ChangesHandlers, changes: ChangesCard, side: PlanSide, fields: Fields) -> None:
-    outputs = [side.message, changes.card, *fields]
-    changes.apply.click(
+def _wire_changes(
+    changing: ChangesHandlers, changes: ChangesCard, importing: ImportCard, keeping: PresetKeeping, fields: Fields
+) -> None:
+    inputs = [changes.others, changes.pending, *fields]
+    changes.others.input(changing.show, inputs=inputs, outputs=[changes.table, changes.apply], **EVENT_OPTIONS)
+    applied = changes.apply.click(
         changing.apply,
-        inputs=[changes.pending, *fields],
-        outputs=outputs,
+        inputs=inputs,
+        outputs=[keeping.message, changes.card, *fields],
         show_progress_on=changes.apply,
         **EVENT_OPTIONS,
     )
-    changes.close.click(changing.close, outputs=changes.card, **EVENT_OPTIONS)
+    applied.then(
+        lambda: (gr.Column(visible=False), False), outputs=[importing.card, importing.is_open], **EVENT_OPTIONS
+    )
+    changes.close.click(changing.close, outputs=changes.shown, **EVENT_OPTIONS)
 
 
 def _wire_preset_choice(
     handlers: PresetHandlers,
     choice: PresetChoice,
     changes: ChangesCard,
-    side: PlanSide,
+    keeping: PresetKeeping,
     fields: Fields,
     workspace: Path,
 ) -> None:
     inputs = [choice.chosen, *fields]
-    outputs = [side.message, *fields]
+    outputs = [keeping.message, changes.card, *fields]
     loaded = choice.load.click(
         handlers.load, inputs=inputs, outputs=outputs, show_progress_on=choice.load, **EVENT_OPTIONS
     )
     _remember(loaded, choice.chosen, workspace)
-    choice.compare.click(handlers.compare, inputs=inputs, outputs=[side.message, *changes.shown], **EVENT_OPTIONS)
+    compared = [keeping.message, *changes.shown]
+    choice.compare.click(handlers.compare, inputs=inputs, outputs=compared, **EVENT_OPTIONS).then(
+        None, js=SHOW_CHANGES, **EVENT_OPTIONS
+    )
 
 
 def _wire_preset_keeping(
     handlers: PresetHandlers,
     keeping: PresetKeeping,
     chosen: gr.Dropdown,
-    side: PlanSide,
     fields: Fields,
     workspace: Path,
 ) -> None:
     chosen.change(handlers.describe, inputs=chosen, outputs=keeping.about, **EVENT_OPTIONS)
-    told = [side.message, chosen]
+    told = [keeping.message, chosen]
     saved = keeping.save.click(
         handlers.save, inputs=[keeping.name, *fields], outputs=[*told, keeping.name], **EVENT_OPTIONS
     )
@@ -204,14 +220,16 @@ def _remember(done: Any, chosen: gr.Dropdown, workspace: Path) -> None:
     )
 
 
-def _wire_import(
-    handlers: ImportHandlers, importing: ImportCard, changes: ChangesCard, side: PlanSide, fields: Fields
-) -> None:
-    outputs = [side.message, *changes.shown]
+def _wire_import(handlers: ImportHandlers, importing: ImportCard, changes: ChangesCard, fields: Fields) -> None:
+    outputs = [importing.message, *changes.shown]
     importing.open.click(
         handlers.toggle, inputs=importing.is_open, outputs=[importing.card, importing.is_open], **EVENT_OPTIONS
     )
-    importing.read.click(
+    read = importing.read.click(
         handlers.read, inputs=[importing.text, importing.path, *fields], outputs=outputs, **EVENT_OPTIONS
     )
-    importing.file.upload(handlers.read_file, inputs=[importing.file, *fields], outputs=outputs, **EVENT_OPTIONS)
+    chosen = importing.file.upload(
+        handlers.read_file, inputs=[importing.file, *fields], outputs=outputs, **EVENT_OPTIONS
+    )
+    for shown in (read, chosen):
+        shown.then(None, js=SHOW_CHANGES, **EVENT_OPTIONS)

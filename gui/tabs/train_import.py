@@ -16,7 +16,7 @@ from backend.plan.import_file import import_file
 from gui.form import FieldValue
 from gui.problem_notes import format_problems
 from gui.roots import allowed_roots, is_inside
-from gui.tabs.train_changes import ChangesHandlers
+from gui.tabs.train_changes import ChangesHandlers, Pending
 from gui.texts import Texts
 
 FILE_ENDINGS = [".toml", ".json", ".safetensors", ".txt", ".sh", ".bat", ".ps1"]
@@ -33,6 +33,7 @@ class ImportCard:
     path: gr.Textbox
     file: gr.UploadButton
     read: gr.Button
+    message: gr.HTML
 
 
 def build_import_button(texts: Texts) -> gr.Button:
@@ -59,11 +60,12 @@ def build_import(button: gr.Button, texts: Texts) -> ImportCard:
         with gr.Row(elem_classes="loom-buttons"):
             read = gr.Button(texts("import.read"), variant="primary", size="sm", elem_id="import-read")
             file = gr.UploadButton(texts("import.file"), file_types=FILE_ENDINGS, size="sm", elem_id="import-file")
-    return ImportCard(button, card, is_open, text, path, file, read)
+        message = gr.HTML(elem_id="import-message", padding=False, apply_default_css=False)
+    return ImportCard(button, card, is_open, text, path, file, read, message)
 
 
 class ImportHandlers:
-    """What the card's buttons do; results go to the message and to the card of changes."""
+    """What the card's buttons do; results go to its message and to the card of changes."""
 
     def __init__(self, workspace: Path, changes: ChangesHandlers, texts: Texts) -> None:
         self.workspace = workspace
@@ -92,10 +94,10 @@ class ImportHandlers:
 
     def _shown(self, imported: Imported, raw: tuple[FieldValue, ...]) -> list[Any]:
         title = self.texts(f"import.sources.{imported.source}")
-        return ["", *self.changes.propose(title, imported.values, raw, passed_over=imported.passed_over)]
+        return ["", *self.changes.propose(Pending(title, imported.values, imported.passed_over), raw)]
 
     def _refused(self, error: UserError) -> list[Any]:
-        return [format_problems(error.problems, self.texts), *[gr.skip()] * 4]
+        return [format_problems(error.problems, self.texts), *self.changes.leave()]
 
     def _allowed(self, path: str) -> Path:
         """The file, if the page may look at it."""

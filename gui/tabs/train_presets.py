@@ -29,7 +29,7 @@ from gui.demo import DEMO_PRESET
 from gui.form import FieldValue, read_form
 from gui.loaded_preset import LoadedPreset
 from gui.problem_notes import format_problems, told
-from gui.tabs.train_changes import ChangesHandlers
+from gui.tabs.train_changes import ChangesHandlers, Pending
 from gui.texts import Texts
 
 
@@ -44,12 +44,13 @@ class PresetChoice:
 
 @dataclass(frozen=True)
 class PresetKeeping:
-    """What the chosen preset says of itself, and the components for the user's own.
+    """What the chosen preset says of itself, what its buttons did, and the components for the user's own.
 
     deleted: the name of the one that was deleted last on this page.
     """
 
     about: gr.HTML
+    message: gr.HTML
     name: gr.Textbox
     save: gr.Button
     new_name: gr.Textbox
@@ -74,6 +75,7 @@ def build_preset_keeping(texts: Texts) -> PresetKeeping:
     """Build what tells about a preset, and, folded away, what saves, renames and deletes."""
     deleted = gr.State("")
     about = gr.HTML(elem_id="preset-about", padding=False, apply_default_css=False)
+    message = gr.HTML(elem_id="preset-message", padding=False, apply_default_css=False)
     with gr.Accordion(texts("presets.manage"), open=False, elem_id="preset-manage"):
         with gr.Row(elem_classes="loom-buttons"):
             name = gr.Textbox(
@@ -85,7 +87,7 @@ def build_preset_keeping(texts: Texts) -> PresetKeeping:
             rename = gr.Button(texts("presets.rename"), elem_id="preset-rename", size="sm")
             delete = gr.Button(texts("presets.delete"), elem_id="preset-delete", size="sm")
     restore = gr.Button(texts("presets.restore"), elem_id="preset-restore", size="sm", visible=False)
-    return PresetKeeping(about, name, save, new_name, rename, delete, restore, deleted)
+    return PresetKeeping(about, message, name, save, new_name, rename, delete, restore, deleted)
 
 
 class PresetHandlers:
@@ -111,19 +113,24 @@ class PresetHandlers:
         return f"<p class='loom-muted'>{escape(description)}</p>" if description else ""
 
     def load(self, name: str | None, *raw: FieldValue) -> list[Any]:
-        """The form with the preset's options changed and no others. The first use of Demo makes its files."""
+        """A message, the card of changes hidden, and the form with the preset's options changed and no others.
+
+        The first use of Demo makes its files.
+        """
         try:
             preset = self._find(name)
             values = read_preset(preset, workspace=self.workspace)
             title, description = read_title(preset, language=self.texts.language)
         except UserError as error:
-            return [format_problems(error.problems, self.texts), *[gr.skip()] * len(raw)]
+            return [format_problems(error.problems, self.texts), gr.skip(), *[gr.skip()] * len(raw)]
         text = self.texts.count("presets.loaded", len(values), title=title, description=description)
+        if others := self.changes.count_others(values, raw):
+            text += f" {self.texts.count('presets.others_stay', others)}"
         if preset.shipped and preset.name == DEMO_PRESET and not DemoFolder.of(self.workspace).is_whole():
             submit_demo(self.workspace)
             ensure_worker(self.workspace)
             text += f" {self.texts('plan.demo_made')}"
-        return [told(text), *fields_with(values, raw)]
+        return [told(text), gr.Column(visible=False), *fields_with(values, raw)]
 
     def compare(self, name: str | None, *raw: FieldValue) -> list[Any]:
         """A message, and the card of changes with what the preset has and the form has not."""
@@ -132,10 +139,10 @@ class PresetHandlers:
             values = read_preset(preset, workspace=self.workspace)
             title, _ = read_title(preset, language=self.texts.language)
         except UserError as error:
-            return [format_problems(error.problems, self.texts), *[gr.skip()] * 4]
-        if not find_changes(values, raw):
-            return [told(self.texts("presets.same", title=title)), self.changes.close(), *[gr.skip()] * 3]
-        return ["", *self.changes.propose(title, values, raw)]
+            return [format_problems(error.problems, self.texts), *self.changes.leave()]
+        if not find_changes(values, raw) and not self.changes.count_others(values, raw):
+            return [told(self.texts("presets.same", title=title)), *self.changes.close()]
+        return ["", *self.changes.propose(Pending(title, values), raw)]
 
     def save(self, name: str, *raw: FieldValue) -> list[Any]:
         """Save the form as a preset of the user's own."""

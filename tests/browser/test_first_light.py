@@ -48,7 +48,7 @@ def test_a_newcomer_trains_the_demo_in_the_page(page: Page, address, workspace, 
     page.goto(address)
     expect(page.locator("#plan")).to_contain_text("No transformer is chosen")
     page.get_by_role("button", name="Load", exact=True).click()
-    expect(page.locator("#start-message")).to_contain_text("Loaded Demo")
+    expect(page.locator("#preset-message")).to_contain_text("Loaded Demo")
     page.get_by_role("button", name="LoRA network").click()
     fill(page, "network_dim", "6")
     fill(page, "loraplus_lr_ratio", "4")

@@ -162,15 +162,15 @@ def test_a_preset_is_compared_with_the_form_before_it_is_loaded(train, screensho
     screenshot("preset_compared")
     expect(field(train, "network_dim")).to_have_value("4")
     train.get_by_role("button", name="Apply").click()
-    expect(train.locator("#start-message")).to_contain_text("options were set")
+    expect(train.locator("#preset-message")).to_contain_text("options were set")
     expect(field(train, "network_dim")).to_have_value("32")
     expect(changes).not_to_be_visible()
     train.get_by_role("button", name="Compare").click()
-    expect(train.locator("#start-message")).to_contain_text("The form is as 24 GB GPU has it")
+    expect(train.locator("#preset-message")).to_contain_text("The form is as 24 GB GPU has it")
 
 
 def test_an_own_preset_is_saved_renamed_deleted_and_brought_back(train, workspace):
-    message = train.locator("#start-message")
+    message = train.locator("#preset-message")
     train.get_by_role("button", name="Save, rename or delete").click()
     train.get_by_label("Save the form as").fill("first")
     train.get_by_role("button", name="Save", exact=True).click()
@@ -217,7 +217,7 @@ def test_a_chosen_file_is_read_and_a_path_outside_is_refused(train, tmp_path):
     expect(train.locator("#changes")).to_contain_text("TOML: 1 option differs")
     train.get_by_label("or a file on this machine").fill("/etc/hostname")
     train.get_by_role("button", name="Show what it sets").click()
-    expect(train.locator("#start-message")).to_contain_text("outside of the folders")
+    expect(train.locator("#import-message")).to_contain_text("outside of the folders")
 
 
 def test_the_plan_side_speaks_japanese_and_fits_a_phone(open_page, address, train, screenshot):

@@ -107,7 +107,7 @@ def test_a_preset_is_saved_under_a_name_and_loaded_again(train, workspace):
     train.get_by_role("button", name="Save, rename or delete").click()
     train.get_by_label("Save the form as").fill("meine Einstellung")
     train.locator("#preset-save").click()
-    expect(train.locator("#start-message")).to_contain_text("Saved as preset meine Einstellung")
+    expect(train.locator("#preset-message")).to_contain_text("Saved as preset meine Einstellung")
     assert read_toml(workspace / "presets" / "meine Einstellung.toml")["schedule"]["max_train_steps"] == 77
     field(train, "max_train_steps").fill("1600")
     expect(train.locator("#toml textarea")).to_have_value(re.compile("max_train_steps = 1600"))
@@ -119,7 +119,7 @@ def test_a_preset_cannot_take_a_shipped_name(train):
     train.get_by_role("button", name="Save, rename or delete").click()
     train.get_by_label("Save the form as").fill("demo")
     train.locator("#preset-save").click()
-    expect(train.locator("#start-message")).to_contain_text("is a shipped preset")
+    expect(train.locator("#preset-message")).to_contain_text("is a shipped preset")
 
 
 def test_start_without_a_model_is_refused_with_the_reasons_and_makes_no_run(train, workspace):

@@ -30,7 +30,7 @@ def test_a_preset_that_is_renamed_goes_on_to_count_and_another_ones_new_name_cha
     for name in ("first", "other"):
         save_preset(name, {"seed": 3}, workspace=tmp_path)
     loaded.remember("first")
-    presets = PresetHandlers(tmp_path, ChangesHandlers(texts_of("en")), texts_of("en"))
+    presets = PresetHandlers(tmp_path, ChangesHandlers(tmp_path, texts_of("en")), texts_of("en"))
     presets.rename("other", "another")
     assert presets.chosen_first() == "first"
     presets.rename("first", "second")

@@ -8,6 +8,7 @@ import pytest
 from backend.config.configuration import all_options
 from backend.runs.folder import list_runs
 from gui.form import form_of
+from gui.settings import Settings, write_settings
 from gui.tabs.train_changes import ChangesHandlers
 from gui.tabs.train_plan import PlanHandlers
 from gui.tabs.train_presets import PresetHandlers
@@ -31,7 +32,7 @@ def start(workspace):
 @pytest.fixture
 def presets(workspace):
     texts = texts_of("en")
-    return PresetHandlers(workspace, ChangesHandlers(texts), texts)
+    return PresetHandlers(workspace, ChangesHandlers(workspace, texts), texts)
 
 
 def raw(**changes) -> list:
@@ -68,16 +69,34 @@ def test_a_preset_of_one_option_leaves_the_others_as_they_are(presets, workspace
     folder = workspace / "presets"
     folder.mkdir(parents=True)
     (folder / "rank.toml").write_text("network_dim = 64\n", encoding="utf-8")
-    message, *loaded = presets.load("rank", *raw(learning_rate="1e-5x"))
+    message, _, *loaded = presets.load("rank", *raw(learning_rate="1e-5x"))
     changed = {name: value for name, value in zip(all_options(), loaded, strict=True) if value != gr.skip()}
     assert changed == {"network_dim": "64"}
     assert "Loaded rank: 1 option" in message
+    assert "1 other option differs from its default and stays as it is" in message
+
+
+def test_what_a_preset_does_not_hold_can_be_set_to_its_default_too(presets, workspace):
+    folder = workspace / "presets"
+    folder.mkdir(parents=True)
+    (folder / "rank.toml").write_text("network_dim = 64\n", encoding="utf-8")
+    write_settings(workspace, Settings(prefilled={"dit": "/models/dit.safetensors"}))
+    form = raw(learning_rate="2e-3", seed="5", dit="/elsewhere.safetensors")
+    _, _, table, others, _, pending = presets.compare("rank", *form)
+    assert "1 option differs" in table and others.visible and "3 other options" in others.label
+    table, _ = presets.changes.show(True, pending, *form)
+    assert "4 options differ" in table
+    message, _, *applied = presets.changes.apply(True, pending, *form)
+    changed = {name: value for name, value in zip(all_options(), applied, strict=True) if value != gr.skip()}
+    wanted = {"network_dim": "64", "learning_rate": "2e-4", "seed": "", "dit": "/models/dit.safetensors"}
+    assert changed == wanted
+    assert "4 options were set" in message
 
 
 def test_a_broken_preset_changes_nothing_and_says_why(presets, workspace):
     folder = workspace / "presets"
     folder.mkdir(parents=True)
     (folder / "broken.toml").write_text("network_dmi = 64\n", encoding="utf-8")
-    message, *loaded = presets.load("broken", *raw())
+    message, _, *loaded = presets.load("broken", *raw())
     assert all(value == gr.skip() for value in loaded)
     assert "network_dmi" in message and "id you mean network_dim?" in message
