@@ -23,7 +23,8 @@ def format_memory(
     title = escape(texts("plan.memory.title"))
     forecast = plan.memory
     if forecast is None:
-        return f"<section class='loom-memory'><h3>{title}</h3><p>{escape(texts('plan.memory.unknown'))}</p></section>"
+        why = "unsolved" if plan.dataset and plan.dataset.buckets else "unknown"
+        return f"<section class='loom-memory'><h3>{title}</h3><p>{escape(texts(f'plan.memory.{why}'))}</p></section>"
     needed, sizes = corrected_bytes(forecast, experience), _sizes(forecast, experience)
     whole = device[1] if device else needed
     told = format_bytes(needed)

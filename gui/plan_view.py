@@ -19,11 +19,15 @@ from gui.units import format_bytes, format_duration, format_seconds
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the plan is held against. disk_free: bytes in the folder of the files. gpu: name and bytes, None without."""
+    """What the plan is held against. disk_free: bytes in the folder of the files.
+
+    gpu, machine: name and bytes of a GPU, None without, and of the machine's own memory.
+    """
 
     experience: Experience = field(default_factory=Experience)
     disk_free: int | None = None
     gpu: tuple[str, int] | None = None
+    machine: tuple[str, int] | None = None
     folder: str = ""
 
     @property
@@ -32,7 +36,7 @@ class Surroundings:
         if self.gpu:
             return self.gpu
         known = self.experience
-        return (known.device, known.total_bytes) if known.total_bytes else None
+        return (known.device, known.total_bytes) if known.total_bytes else self.machine
 
     @property
     def on_gpu(self) -> bool:

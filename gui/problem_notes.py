@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from backend.errors import Problem
@@ -11,9 +11,12 @@ from gui.texts import Texts
 
 
 def format_problems(problems: Iterable[Problem], texts: Texts) -> str:
-    """Each problem as a note, the errors first, with a link to its field."""
-    ordered = sorted(problems, key=lambda problem: problem.severity != "error")
-    return "".join(_note(problem, texts) for problem in ordered)
+    """Each problem as a note, the errors first, with a link to its field; of several alike the first, with the others
+    folded away."""
+    alike: dict[tuple[str, ...], list[Problem]] = {}
+    for problem in sorted(problems, key=lambda problem: problem.severity != "error"):
+        alike.setdefault(_sort(problem), []).append(problem)
+    return "".join(_note(first, texts, others) for first, *others in alike.values())
 
 
 def told(text: str) -> str:
@@ -21,7 +24,13 @@ def told(text: str) -> str:
     return f"<div class='loom-note'>{escape(text)}</div>"
 
 
-def _note(problem: Problem, texts: Texts) -> str:
+def _sort(problem: Problem) -> tuple[str, ...]:
+    """What problems have in common that differ in their place alone, which stands before a colon."""
+    place, colon, what = problem.message.partition(": ")
+    return (problem.severity, problem.option, problem.hint, what if colon else place)
+
+
+def _note(problem: Problem, texts: Texts, others: Sequence[Problem]) -> str:
     sign = "✕" if problem.severity == "error" else "▲"
     label = texts("plan.error") if problem.severity == "error" else texts("plan.warning")
     hint = f" <span class='loom-hint'>{escape(_sentence(texts.message(problem.hint)))}</span>" if problem.hint else ""
@@ -31,8 +40,16 @@ def _note(problem: Problem, texts: Texts) -> str:
         link = f" <a href='#{name}' data-option='{name}'>{escape(texts('plan.show'))}</a>"
     return (
         f"<div class='loom-note loom-{problem.severity}'><span role='img' aria-label='{escape(label)}'>{sign}</span> "
-        f"{escape(_sentence(texts.message(problem.message)))}{hint}{link}</div>"
+        f"{escape(_sentence(texts.message(problem.message)))}{hint}{link}{_folded(others, texts)}</div>"
     )
+
+
+def _folded(others: Sequence[Problem], texts: Texts) -> str:
+    if not others:
+        return ""
+    lines = "".join(f"<li>{escape(texts.message(problem.message))}</li>" for problem in others)
+    summary = escape(texts.count("plan.more_alike", len(others)))
+    return f"<details><summary>{summary}</summary><ul>{lines}</ul></details>"
 
 
 def _sentence(text: str) -> str:

@@ -2,10 +2,10 @@
 
 const KEPT = "loom-options";
 
-/** Show what was chosen last, all at first. Does nothing until the form is there, and once for each form. */
+/** Show what was chosen last, the basic ones at first. Does nothing until the form is there, and once for each form. */
 export function restoreOptionLevel() {
   const form = document.getElementById("loom-train");
-  if (form && buttons().length && !form.dataset.options) showOptions(localStorage.getItem(KEPT) ?? "all");
+  if (form && buttons().length && !form.dataset.options) showOptions(localStorage.getItem(KEPT) ?? "basic");
 }
 
 /** Show the options that most people change ("basic"), or "all". */

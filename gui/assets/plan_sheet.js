@@ -28,7 +28,7 @@ export function followPlan() {
     setAttribute(button(), "data-state", verdict.dataset.state);
   }
   if (isOpen() && !side().checkVisibility()) closeSheet({ keepFocus: false });
-  if (isOpen()) showMessage();
+  showMessage();
 }
 
 /** Back to the form. keepFocus: the focus goes back to the bar. */

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import psutil
 
 from backend.config.configuration import Configuration, all_options
 from backend.config.shells import SHELLS, Shell
@@ -149,6 +150,7 @@ class PlanHandlers:
             experience=experience_of(configuration, workspace=self.workspace),
             disk_free=free_bytes(folder),
             gpu=first_gpu(),
+            machine=(self.texts("plan.memory.machine"), psutil.virtual_memory().total),
             folder=str(folder),
         )
 

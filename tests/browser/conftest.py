@@ -40,6 +40,8 @@ def browser() -> Iterator[Browser]:
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Opens pages, each in a profile of its own; options as `Browser.new_context` takes them.
 
+    level: of the options that the form shows, in place of the one that it begins with.
+
     After the test, an error in a script or a request to another machine fails it.
     """
     contexts = []
@@ -49,9 +51,11 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         if url.startswith("http") and "//127.0.0.1" not in url:
             faults.append(f"a request to elsewhere: {url}")
 
-    def open_one(**options: object) -> Page:
+    def open_one(*, level: str | None = "all", **options: object) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
+        if level:
+            context.add_init_script(f"localStorage['loom-options'] ??= '{level}'")
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(f"a script's error: {error}"))
         page.on("request", lambda request: note_request(request.url))

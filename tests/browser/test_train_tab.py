@@ -87,6 +87,14 @@ def test_search_leads_to_an_option(train):
     expect(field(train, "loraplus_lr_ratio")).to_be_focused()
 
 
+def test_the_form_begins_with_what_most_people_change(open_page, address):
+    page = open_page(level=None)
+    page.goto(address)
+    level = page.get_by_role("group", name="Options shown")
+    expect(level.get_by_role("button", name="Basic")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("navigation", name="Sections").get_by_role("button", name="Caching")).not_to_be_visible()
+
+
 def test_basic_shows_what_most_people_change_and_search_finds_the_rest(train):
     train.get_by_role("group", name="Options shown").get_by_role("button", name="Basic").click()
     open_section(train, "LoRA network")

@@ -69,6 +69,13 @@ def test_problems_lead_to_their_field_errors_first():
     assert "Mend it." in html
 
 
+def test_of_problems_that_differ_in_their_place_alone_the_first_is_shown_and_the_others_are_folded_away():
+    alike = [Problem(f"photos/{name}.png: no caption", "write one", severity="warning") for name in "abc"]
+    html = format_problems([*alike, Problem("photos/d.png: too small", severity="warning")], ENGLISH)
+    assert html.count("loom-note") == 2
+    assert "and 2 more like it</summary><ul><li>photos/b.png: no caption</li><li>photos/c.png" in html
+
+
 def test_a_path_at_the_beginning_of_a_problem_stays_as_it_is():
     html = format_problems([Problem("my models/x.safetensors: there is no such file", option="dit")], ENGLISH)
     assert "my models/x.safetensors: there" in html
@@ -140,6 +147,10 @@ def test_the_forecast_tells_what_it_assumes(configuration):
     assert "one block at a time is computed again" in html
     assert "No earlier run on this machine" in html
     assert "keeps 16 bytes" in shown(configuration.changed(optimizer_type="prodigy"))
+
+
+def test_what_keeps_the_forecast_from_being_made_is_told(configuration):
+    assert "The forecast needs the problems above solved" in shown(configuration.changed(blocks_to_swap=99))
 
 
 @pytest.mark.parametrize(

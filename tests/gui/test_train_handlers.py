@@ -60,6 +60,13 @@ def test_the_demo_is_not_made_for_a_training_with_an_invalid_pattern(start, work
     assert list_runs(workspace) == []
 
 
+def test_a_network_that_no_memory_holds_is_a_warning_without_any_gpu_too(workspace, tmp_path):
+    project = make_project(tmp_path)
+    form = raw(dit=str(TRANSFORMER), dataset_config=str(project.dataset_file), network_dim="100000000")
+    plan, _, _ = PlanHandlers(workspace, texts_of("en")).show("all", "bash", *form)
+    assert "does not fit into the" in plan
+
+
 def test_an_unreadable_file_is_a_problem_of_the_plan(workspace):
     plan, _, _ = PlanHandlers(workspace, texts_of("en")).show("all", "bash", *raw(dit="/" + "x" * 300 + ".safetensors"))
     assert "cannot be read" in plan
