@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,21 @@ async def save_document(request: Request) -> Response:
 
 @answering
 async def propose(request: Request) -> Response:
-    """Datasets for a folder: [{"kind", "values", "counted", "unreadable"}]; caches of one that is read-only go into the
-    workspace."""
+    """Datasets for a folder, and a file that they could be saved in, which is not there yet.
+
+    Answers {"datasets": [{"kind", "values", "counted", "unreadable"}], "file"}; the file, and caches of a folder that
+    is read-only, lie in the workspace.
+    """
     folder = allowed_path(request, (await body_of(request, folder=str))["folder"])
-    caches = Path(request.app.state.workspace).absolute() / "caches"
-    proposed = await run_in_threadpool(propose_datasets, folder, cache_root=caches)
-    return JSONResponse([vars(each) for each in proposed])
+    workspace = Path(request.app.state.workspace).absolute()
+    proposed = await run_in_threadpool(propose_datasets, folder, cache_root=workspace / "caches")
+    file = _free_file(workspace / "datasets", folder.name or "dataset")
+    return JSONResponse({"datasets": [vars(each) for each in proposed], "file": str(file)})
+
+
+def _free_file(folder: Path, stem: str) -> Path:
+    names = (f"{stem}{f' {number}' if number > 1 else ''}.toml" for number in count(1))
+    return next(path for name in names if not (path := folder / name).exists())
 
 
 def allowed_path(request: Request, text: str) -> Path:

@@ -24,7 +24,7 @@ export function documentForm({ onOpen, onSave }) {
     "section",
     { class: "loom-panel", "aria-label": texts.dataset.file },
     element("h2", {}, texts.dataset.file),
-    row(texts.dataset.path, path, browseButton(path, { label: () => texts.dataset.path, onChosen: open }), button(texts.dataset.open, open)),
+    row(texts.dataset.path, path, browseButton(path, { label: () => texts.dataset.path, onChosen: open }), button(texts.dataset.open, open), button(texts.dataset.new, begin)),
     row(texts.dataset.folder, folder, browseButton(folder, { label: () => texts.dataset.folder, wantsFile: false, wantsFolder: true }), button(texts.dataset.propose, propose)),
     found.element,
     tables,
@@ -45,11 +45,24 @@ export function documentForm({ onOpen, onSave }) {
     });
   }
 
+  /** An empty document, which is saved in a file of its own. */
+  async function begin() {
+    await state.changes;
+    path.value = "";
+    show({ text: "", tables: [], problems: [] });
+    found.tell(texts.dataset.begun);
+    message.tell("");
+    onOpen("");
+    folder.focus();
+  }
+
   async function propose() {
     await attempt(found, async () => {
-      const proposed = await post("dataset/propose", { folder: folder.value });
-      await change(proposed.map(({ values }) => ({ add: values })));
-      found.tell(proposed.map(({ kind, counted, unreadable }) => fillCount(texts.dataset.proposed[kind], counted, { unreadable })).join(" "));
+      const { datasets, file } = await post("dataset/propose", { folder: folder.value });
+      await change(datasets.map(({ values }) => ({ add: values })));
+      if (!path.value.trim()) path.value = file;
+      const counts = datasets.map(({ kind, counted, unreadable }) => fillCount(texts.dataset.proposed[kind], counted, { unreadable }));
+      found.tell([...counts, fill(texts.dataset.added_to, { path: path.value })].join(" "));
     });
   }
 

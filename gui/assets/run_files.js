@@ -38,10 +38,10 @@ function fileRow(path, { run = null, label = "" }) {
   } }, texts.files.copy);
   const name = path.split(/[\\/]/).at(-1);
   copy.setAttribute("aria-label", `${texts.files.copy}: ${name}`);
-  return element("li", {}, element("span", { title: path }, label ? element("small", {}, label) : "", element("code", {}, name)), ...(run ? fileActions(run, path, name) : []), copy);
+  return element("li", {}, element("span", { title: path }, label ? element("small", {}, label) : "", element("code", {}, name)), ...(name.endsWith(".safetensors") ? fileActions(run, path, name) : []), copy);
 }
 
-/** A file that is gone, as newer ones took its place, is said so by the server. */
+/** What can be done with weights, not with a folder of states or logs. */
 function fileActions(run, path, name) {
   const download = element("a", { class: "loom-link", href: runAddress(run, `results/${encodeURIComponent(name)}`), download: name, "aria-label": `${texts.files.download}: ${name}` }, texts.files.download);
   const look = element("button", { type: "button", class: "loom-link", "aria-label": `${texts.tools.runs.look}: ${name}`, onclick: () => lookInto(path) }, texts.tools.runs.look);

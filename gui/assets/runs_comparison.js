@@ -4,6 +4,7 @@ import { axesOf, drawing, legendOf, NARROWEST_PX } from "./curve_drawing.js";
 import { curveReader } from "./curve_reader.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { compared, summaryOf } from "./curve_figure.js";
+import { formatTime } from "./numbers.js";
 import { get, runAddress } from "./request.js";
 import { showInTensorBoard } from "./tensorboard_choice.js";
 import { texts } from "./texts.js";
@@ -35,7 +36,7 @@ export function comparisonView() {
   let curves = [];
 
   async function show(chosen) {
-    rows = chosen;
+    rows = distinguished(chosen);
     setText(problem, "");
     try {
       const query = rows.map((row) => `run=${encodeURIComponent(row.run)}`).join("&");
@@ -70,6 +71,12 @@ export function comparisonView() {
   const seen = new ResizeObserver(draw);
   seen.observe(plot);
   return { element: card, show, end: () => seen.disconnect() };
+}
+
+/** The rows, with their times in the titles of those that are called alike. */
+function distinguished(rows) {
+  const isAlone = ({ title }) => rows.filter((row) => row.title === title).length === 1;
+  return rows.map((row) => (isAlone(row) ? row : { ...row, title: `${row.title} · ${row.started ? formatTime(row.started) : row.run}` }));
 }
 
 function settingsTable(rows, settings) {

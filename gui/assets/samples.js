@@ -94,10 +94,10 @@ function gridRows(samples, { run, onCompare }) {
   });
 }
 
-/** "200", or "epoch 4"; "at first" for what the model made before it learned anything. */
+/** "step 200", or "epoch 4"; "at first" for what the model made before it learned anything. */
 function columnOf({ step, epoch }) {
   if (epoch === 0) return texts.samples.at_first;
-  return step === null ? fill(texts.samples.epoch, { epoch: formatCount(epoch) }) : formatCount(step);
+  return step === null ? fill(texts.samples.epoch, { epoch: formatCount(epoch) }) : fill(texts.curves.step, { step: formatCount(step) });
 }
 
 function sampleCell(sample, { run, prompt, column, onCompare }) {

@@ -140,9 +140,10 @@ class PresetHandlers:
             title, _ = read_title(preset, language=self.texts.language)
         except UserError as error:
             return [format_problems(error.problems, self.texts), *self.changes.leave()]
-        if not find_changes(values, raw) and not self.changes.count_others(values, raw):
-            return [told(self.texts("presets.same", title=title)), *self.changes.close()]
-        return ["", *self.changes.propose(Pending(title, values), raw)]
+        message = "" if find_changes(values, raw) else told(self.texts("presets.same", title=title))
+        if message and not self.changes.count_others(values, raw):
+            return [message, *self.changes.close()]
+        return [message, *self.changes.propose(Pending(title, values), raw)]
 
     def save(self, name: str, *raw: FieldValue) -> list[Any]:
         """Save the form as a preset of the user's own."""

@@ -34,6 +34,24 @@ def open_file(page: Page, address: str, workspace) -> None:
     expect(page.get_by_text("Pictures: 3, clips: 2.")).to_be_visible()
 
 
+def test_a_new_dataset_file_leaves_the_opened_one_alone_and_is_named_after_its_folder(page: Page, address, workspace):
+    open_file(page, address, workspace)
+    before = (workspace / "data" / "dataset.toml").read_bytes()
+    page.get_by_role("button", name="New", exact=True).click()
+    expect(page.get_by_role("group", name="Dataset 1")).to_have_count(0)
+    page.get_by_label("Make datasets of a folder").fill("/etc")
+    page.get_by_role("button", name="Propose").click()
+    expect(page.locator(".loom-told.loom-wrong")).to_contain_text("/etc: lies where this page may not look")
+    page.get_by_label("Make datasets of a folder").fill(str(workspace / "data" / "pictures"))
+    page.get_by_role("button", name="Propose").click()
+    own = workspace / "datasets" / "pictures.toml"
+    expect(page.get_by_label("File (.toml)")).to_have_value(str(own))
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("the form uses it now")).to_be_visible()
+    assert len(read_dataset_file(own).datasets) == 1
+    assert (workspace / "data" / "dataset.toml").read_bytes() == before
+
+
 def test_a_folder_becomes_a_dataset_that_the_form_uses(page: Page, address, workspace):
     path = workspace / "new.toml"
     page.goto(address)

@@ -72,9 +72,9 @@ def open_monitor(page: Page, address: str) -> Locator:
 def test_samples_stand_in_a_grid_play_in_sight_and_are_compared(page, address, training, screenshot):
     monitor = open_monitor(page, address)
     grid = monitor.get_by_role("table", name="Samples")
-    expect(grid.get_by_role("columnheader")).to_have_text(["Prompt", "at first", "200", "400"])
+    expect(grid.get_by_role("columnheader")).to_have_text(["Prompt", "at first", "step 200", "step 400"])
     expect(grid.get_by_role("rowheader")).to_have_text(list(PROMPTS))
-    clip = grid.get_by_label(f"{PROMPTS[0]}, 200", exact=True)
+    clip = grid.get_by_label(f"{PROMPTS[0]}, step 200", exact=True)
     clip.scroll_into_view_if_needed()
     expect(clip).to_have_js_property("muted", True)
     expect(clip).to_have_js_property("loop", True)
@@ -84,21 +84,23 @@ def test_samples_stand_in_a_grid_play_in_sight_and_are_compared(page, address, t
     expect(clip).to_have_js_property("controls", True)
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_function("video => video.paused", arg=clip.element_handle())
-    picture = grid.get_by_role("img", name=f"{PROMPTS[1]}, 400")
+    picture = grid.get_by_role("img", name=f"{PROMPTS[1]}, step 400")
     picture.scroll_into_view_if_needed()
     expect(picture).to_have_js_property("naturalWidth", 96)
 
     for step in (200, 400):
         monitor.get_by_role("button", name=f"Compare: {PROMPTS[0]}, {step}").click()
     sides = monitor.get_by_role("group", name="Samples side by side")
-    expect(sides.locator("figcaption")).to_have_text([f"200 · seed 42 {PROMPTS[0]}", f"400 · seed 42 {PROMPTS[0]}"])
+    expect(sides.locator("figcaption")).to_have_text(
+        [f"step 200 · seed 42 {PROMPTS[0]}", f"step 400 · seed 42 {PROMPTS[0]}"]
+    )
     screenshot("monitor_samples")
     sides.get_by_role("button", name="Close").click()
     expect(sides).to_be_hidden()
 
     write_samples(training, "000600")
     training.report(phase="sampling")
-    expect(grid.get_by_role("columnheader")).to_have_text(["Prompt", "at first", "200", "400", "600"])
+    expect(grid.get_by_role("columnheader")).to_have_text(["Prompt", "at first", "step 200", "step 400", "step 600"])
     training.report(phase="training")
 
 

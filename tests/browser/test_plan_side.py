@@ -167,6 +167,12 @@ def test_a_preset_is_compared_with_the_form_before_it_is_loaded(train, screensho
     expect(changes).not_to_be_visible()
     train.get_by_role("button", name="Compare").click()
     expect(train.locator("#preset-message")).to_contain_text("The form is as 24 GB GPU has it")
+    changes.get_by_text("0 options differ").wait_for()
+    train.get_by_role("checkbox", name=re.compile("Also set the . other options that differ to their defaults")).check()
+    expect(changes.get_by_role("row", name=re.compile("^LoRA\\+ ratio"))).to_be_visible()
+    train.get_by_role("button", name="Apply").click()
+    expect(field(train, "loraplus_lr_ratio")).to_have_value("")
+    expect(field(train, "network_dim")).to_have_value("32")
 
 
 def test_an_own_preset_is_saved_renamed_deleted_and_brought_back(train, workspace):
@@ -178,7 +184,7 @@ def test_an_own_preset_is_saved_renamed_deleted_and_brought_back(train, workspac
     train.get_by_label("New name").fill("second")
     train.get_by_role("button", name="Rename", exact=True).click()
     expect(message).to_contain_text("Renamed to second")
-    train.get_by_role("button", name="Delete", exact=True).click()
+    train.get_by_role("button", name="Delete the chosen preset").click()
     expect(message).to_contain_text("Deleted second")
     assert not (workspace / "presets" / "second.toml").exists()
     train.get_by_role("button", name="Undo the deletion").click()

@@ -84,7 +84,13 @@ def test_a_wrong_value_stays_in_the_text_and_is_a_problem_of_its_key(client, tmp
 
 def test_a_folder_is_turned_into_datasets(client, tmp_path):
     make_dataset(tmp_path)
-    proposed = client.post("/dataset/propose", json={"folder": str(tmp_path / "clips")}).json()
+    answer = client.post("/dataset/propose", json={"folder": str(tmp_path / "clips")}).json()
+    proposed, file = answer["datasets"], Path(answer["file"])
+    assert file.name == "clips.toml"
+    file.parent.mkdir()
+    file.touch()
+    again = client.post("/dataset/propose", json={"folder": str(tmp_path / "clips")}).json()
+    assert Path(again["file"]).name == "clips 2.toml"
     assert [(each["kind"], each["counted"], each["unreadable"]) for each in proposed] == [("video", 2, 1)]
     told = client.post("/dataset/document", json={"text": "", "operations": [{"add": proposed[0]["values"]}]}).json()
     assert [table["kind"] for table in told["tables"]] == ["general", "video"]
@@ -141,7 +147,7 @@ def test_caches_of_a_folder_that_cannot_be_written_to_are_proposed_in_the_worksp
     make_dataset(tmp_path)
     folder = tmp_path / "pictures"
     folder.chmod(0o555)
-    (proposed,) = client.post("/dataset/propose", json={"folder": str(folder)}).json()
+    (proposed,) = client.post("/dataset/propose", json={"folder": str(folder)}).json()["datasets"]
     folder.chmod(0o755)
     is_writable = os.geteuid() == 0  # to the superuser everything is
     cache = proposed["values"].get("cache_directory")
