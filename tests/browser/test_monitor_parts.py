@@ -89,7 +89,7 @@ def test_samples_stand_in_a_grid_play_in_sight_and_are_compared(page, address, t
     expect(picture).to_have_js_property("naturalWidth", 96)
 
     for step in (200, 400):
-        monitor.get_by_role("button", name=f"Compare: {PROMPTS[0]}, {step}").click()
+        monitor.get_by_role("button", name=f"Compare: {PROMPTS[0]}, step {step}").click()
     sides = monitor.get_by_role("group", name="Samples side by side")
     expect(sides.locator("figcaption")).to_have_text(
         [f"step 200 · seed 42 {PROMPTS[0]}", f"step 400 · seed 42 {PROMPTS[0]}"]
