@@ -62,7 +62,7 @@ class RunFeed:
       status   {"run", "state", "stop_requested": Unix time or null, "requests": ["save", ...], "held", "exit":
                exit.json or null, "stop": stop.json with "elapsed_s" since its last stage, or null, "failure": see
                `told_failure`, or null, "last_state": {"step", "epoch"} of a training that is over, or null,
-               ...status.json}
+               "afterwards": [{"kind", "name"}, ...] of the runs that wait for it, ...status.json}
                                                       at the start and after each change
       metrics  [{"step": ..., ...}, ...]              new lines of metrics.jsonl; NaN and infinity are null
       log      {"offset", "end", "text"}              new text of train.log, `\\r` as it is: bytes offset..end
@@ -128,6 +128,7 @@ class RunFeed:
             "held": run.place().held,
             "exit": run.exit_record(),
             "stop": run.stop_record(),
+            "afterwards": [{"kind": row.kind, "name": row.title} for row in self._run_list.waiting_for(run.name)],
             **(asdict(status) if status else {}),
         }
         text = _to_json(told)

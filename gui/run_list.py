@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from backend.runs.folder import RunFolder
+from backend.runs.folder import RunFolder, RunState
 from backend.runs.history import RunRow, row_of
 from backend.runs.occupancy import CPU_KINDS
 
@@ -94,6 +94,17 @@ class RunList:
         ]
         wanted = [row for row in rows if row in newest or not row.state.is_over]
         return [RunFolder(self._folder / row.run) for row in sorted(wanted, key=_place, reverse=True)]
+
+    def waiting_for(self, run: str) -> list[RunRow]:
+        """The runs that wait for this one, directly or by another, in the order in which they will start."""
+        with self._lock:
+            self._look()
+            rows = sorted((row for _, row in self._rows.values() if row.state is RunState.QUEUED), key=_place)
+        awaited = {run}
+        for row in rows:  # what is needed was submitted before
+            if awaited.intersection(row.needs):
+                awaited.add(row.run)
+        return [row for row in rows if row.run in awaited - {run}]
 
     def _look(self, *, at_once: bool = False) -> None:
         if not at_once and time.monotonic() - self._looked < self._fresh_s:

@@ -112,7 +112,13 @@ function aboutRun(feed) {
   const end = endOf(feed);
   if (end) parts.push(fill(texts.monitor.ended_at, { time: formatTime(end) }));
   parts.push(`runs/${feed.run.run}`);
+  if (status?.afterwards?.length) parts.push(fill(texts.monitor.afterwards, { runs: status.afterwards.map(nextInWords).join(", ") }));
   return parts.filter(Boolean).join(" · ");
+}
+
+/** A run that waits for this one: a training by its name, too. */
+function nextInWords({ kind, name }) {
+  return kind === "train" ? `${texts.kinds.train} ${name}` : (texts.kinds[kind] ?? name);
 }
 
 /** When the run ended, as Unix time; undefined while it goes on. */

@@ -7,6 +7,7 @@ from backend.runs.folder import Job, RunFolder, submit
 from backend.runs.status import Reporter, write_json
 from gui.run_feed import CHUNK_BYTES, LOG_TAIL_BYTES, Position, RunFeed
 from gui.texts import texts_of
+from tests.runs.jobs import submit_named
 
 
 def make_run(workspace: Path, name: str = "20261122-114009_猫", *, needs: tuple[str, ...] = ()) -> RunFolder:
@@ -72,6 +73,18 @@ def test_what_the_run_says_is_told_in_the_language_of_the_page(tmp_path):
         "9 ステップ中 3 ステップで停止しました。/a/b-state から再開できます",
         "ステップ 3: a.png: 書き込めません: No space left on device",
     )
+
+
+def test_a_run_tells_what_waits_for_it_in_turn(tmp_path):
+    submit_named(tmp_path, "latents", kind="cache_latents", name="cache_latents")
+    submit_named(tmp_path, "texts", kind="cache_text_encoder_outputs", name="texts", needs=("latents",))
+    submit_named(tmp_path, "other", name="another")
+    submit_named(tmp_path, "training", name="cat", needs=("texts",))
+    status = dict(parse(RunFeed(tmp_path, run="latents").news()))["status"]
+    assert status["afterwards"] == [
+        {"kind": "cache_text_encoder_outputs", "name": "texts"},
+        {"kind": "train", "name": "cat"},
+    ]
 
 
 def test_a_page_that_reconnects_goes_on_where_it_stopped(tmp_path):
