@@ -142,7 +142,7 @@ def _add_flag(section: argparse._ArgumentGroup, declared: Option, *, shown: bool
         no_help = f"the opposite of {flag}" if shown and declared.default else argparse.SUPPRESS
         section.add_argument(f"--no_{declared.name}", dest=declared.name, action="store_false", help=no_help)
     elif declared.kind == "list":
-        section.add_argument(flag, nargs="*", metavar="TEXT", help=help_text)
+        section.add_argument(flag, action="extend", nargs="*", metavar="TEXT", help=help_text)
     else:
         metavar = "{" + ",".join(declared.choices) + "}" if declared.choices else declared.kind.upper()
         section.add_argument(flag, metavar=metavar, help=help_text)
@@ -158,6 +158,7 @@ def _format_flag(declared: Option, value: Any) -> list[str]:
     if declared.kind == "flag":
         return [flag if value else f"--no_{declared.name}"]
     if declared.kind == "list":
-        return [flag, *value]
+        is_plain = not any(text.startswith("-") for text in value)
+        return [flag, *value] if is_plain else [f"{flag}={text}" for text in value]
     text = format_steps_or_ratio(value) if declared.kind == "steps_or_ratio" else str(value)
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]  # "-text" alone would be taken for a flag

@@ -147,20 +147,27 @@ def _around(program: list[str], pasted: Pasted) -> Iterator[PassedOver]:
 
 
 def _flags(words: list[str]) -> list[tuple[str, list[str]]]:
-    """Each flag with what follows it."""
+    """Each flag with what follows it; a list that is given in parts has all of them each time."""
     flags: list[tuple[str, list[str]]] = []
     for word in words:
         if re.match(r"--[A-Za-z]", word):
-            name, equals, value = word[2:].partition("=")
-            flags.append((name.replace("-", "_"), [value] if equals else []))
+            flag, equals, value = word[2:].partition("=")
+            name = flag.replace("-", "_")
+            before = next((given for known, given in flags if known == name and _is_list(name)), [])
+            before += [value] if equals else []
+            flags.append((name, before))
         elif flags:
             flags[-1][1].append(word)
     return flags
 
 
-def _flag_value(name: str, given: list[str]) -> Any:
+def _is_list(name: str) -> bool:
     declared = all_options().get(name)
-    if name == "network_args" or (declared and declared.kind == "list"):
+    return name == "network_args" or (declared is not None and declared.kind == "list")
+
+
+def _flag_value(name: str, given: list[str]) -> Any:
+    if _is_list(name):
         return given
     if not given:
         return True

@@ -1,10 +1,13 @@
 """Options as flags."""
 
+import shlex
+
 import pytest
 from hypothesis import given
 
 from backend.config.command_line import format_arguments, make_parser, read_arguments
 from backend.config.configuration import Configuration, all_options
+from backend.config.importing import import_text
 from backend.config.schema import GROUPS
 from backend.errors import OptionError
 from tests.config.configurations import some_values
@@ -28,6 +31,13 @@ def file(tmp_path):
         "network_dim = 8\nverbose = true\nnetwork_args = ['loraplus_lr_ratio=4', \"exclude_patterns=['.*']\"]\n"
     )
     return path
+
+
+def test_what_looks_like_a_flag_can_stand_in_a_list():
+    tags = ["-h", "a b", "--seed", "-1"]
+    arguments = format_arguments({"wandb_tags": tags})
+    assert read(*arguments).values()["wandb_tags"] == tags
+    assert import_text(shlex.join(["python", "train.py", *arguments])).values == {"wandb_tags": tags}
 
 
 @given(some_values)
