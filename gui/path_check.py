@@ -15,6 +15,8 @@ from backend.config.configuration import all_options, check_values
 from backend.config.options import Option
 from backend.errors import ModelFileError
 from backend.plan.weights_header import kind_of_file, read_header
+from gui.languages import language_of
+from gui.texts import texts_of
 
 WRITTEN_FOLDERS = ("output_dir", "logging_dir")
 """Folders that a run makes where they are missing."""
@@ -33,12 +35,14 @@ MOST_DTYPES = 3
 
 
 async def check_path(request: Request) -> JSONResponse:
-    """Answers with what `describe_path` tells; 400 for a request that is none."""
+    """Answers with what `describe_path` tells, in the page's language; 400 for a request that is none."""
     try:
         option, text = _read_request(await request.json())
     except ValueError as error:
         return JSONResponse({"error": str(error)}, status_code=400)
-    return JSONResponse(await run_in_threadpool(describe_path, option, text))
+    told, texts = await run_in_threadpool(describe_path, option, text), texts_of(language_of(request))
+    kinds = {name: texts.message(told[name]) for name in ("about", "wanted") if name in told}
+    return JSONResponse({**told, **kinds})
 
 
 def describe_path(option: Option, text: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from backend.config.configuration import all_options
 from backend.config.options import Option
 from backend.config.toml_file import read_toml
 from gui.messages import Messages
@@ -48,9 +49,13 @@ class Texts:
         """The title of a section of the form; in English it is the option group's own."""
         return str(self._options("sections").get(key, title))
 
+    def label(self, option: Option) -> str:
+        """What an option is called."""
+        return str(self._options(option.name).get("label", option.label))
+
     def option_label(self, option: Option) -> str:
         """The label of an option's field, with its unit: `Rank`, `Blocks to swap [blocks]`."""
-        label = self._options(option.name).get("label", option.label)
+        label = self.label(option)
         return f"{label} [{self._options('units').get(option.unit, option.unit)}]" if option.unit else label
 
     def option_help(self, option: Option) -> str:
@@ -89,7 +94,9 @@ def texts_of(language: str) -> Texts:
 
 @cache
 def _messages_of(language: str) -> Messages:
-    return Messages(texts_of(language).tree.get("messages", {}))
+    texts = texts_of(language)
+    labels = {option.label: texts.label(option) for option in all_options().values()}  # messages name options by them
+    return Messages({**labels, **texts.tree.get("messages", {})})
 
 
 def wanted_language(*, chosen: str | None, accepted: str) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from backend.config import schema
 from backend.config.combinations import find_conflicts
 from backend.config.network_args import parse_network_args
-from backend.config.options import Option, OptionGroup, describe
+from backend.config.options import Option, OptionGroup, describe, in_words
 from backend.config.reference_options import (
     CANNOT_BE_USED,
     COMMAND_FLAGS,
@@ -212,16 +212,6 @@ def _changes_nothing(name: str, value: Any) -> bool:
     return name in MUSUBI_TUNER_OPTIONS and (value in (None, False, "", []) or name in WITHOUT_EFFECT_ON_RESULTS)
 
 
-_WANTED = {
-    "flag": "true or false",
-    "integer": "a whole number",
-    "number": "a number",
-    "steps_or_ratio": "a number of steps, a ratio below 1, or a percentage such as 10%",
-    "text": "a text",
-    "list": "a list of texts",
-}
-
-
 _OF_NUMBERS = ("float_parsing", "float_type", "finite_number")
 """pydantic's errors about something in a list that has to be a number."""
 
@@ -230,11 +220,13 @@ def _problem(details: Mapping[str, Any], places: Mapping[str, str]) -> Problem:
     """One pydantic error in the words of a form: label, what was found, what was wanted."""
     name = str(details["loc"][0])
     described = all_options()[name]
-    wanted = f"one of {', '.join(described.choices)}" if described.choices else _WANTED[described.kind]
-    if described.kind == "list" and details["type"] in _OF_NUMBERS:
+    if described.choices:
+        wanted = f"one of {', '.join(described.choices)}"
+    elif described.kind == "list" and details["type"] in _OF_NUMBERS:
         wanted = "a list of numbers"
-    if described.limits:
-        wanted += f", {described.limits}"
+    else:
+        wanted = in_words(described.kind, described.limits)
     where = f"{places[name]}: " if name in places else ""
-    found = "nothing" if details["input"] in (None, "") else repr(details["input"])
-    return Problem(f"{where}{described.label} ({name}) is {found}", hint=f"wanted {wanted}", option=name)
+    if details["input"] in (None, ""):
+        return Problem(f"{where}{described.label} ({name}) is empty", hint=f"wanted {wanted}", option=name)
+    return Problem(f"{where}{described.label} ({name}) is {details['input']!r}", hint=f"wanted {wanted}", option=name)

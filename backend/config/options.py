@@ -110,6 +110,26 @@ def describe(group: type[OptionGroup], name: str) -> Option:
     )
 
 
+_WANTED: dict[Kind, str] = {
+    "flag": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "steps_or_ratio": "a number of steps, a ratio below 1, or a percentage such as 10%",
+    "text": "a text",
+    "list": "a list of texts",
+}
+
+
+def in_words(kind: Kind, limits: str = "") -> str:
+    """What a value has to be: "a whole number, at least 1". Of a choice its `choices` tell it."""
+    return ", ".join(filter(None, (_WANTED[kind], limits)))
+
+
+def wanted_by(field: FieldInfo) -> str:
+    """What a field of any model takes, as `in_words`."""
+    return in_words(_kind(_plain(field.annotation)[0]), _limits(field))
+
+
 def parse_steps_or_ratio(value: Any) -> Any:
     """Steps (int) or a ratio of all steps (float) from what a user writes: 100, "100", 0.1, "10%".
 
@@ -162,7 +182,7 @@ def _kind(annotation: Any) -> Kind:
 
 def _limits(field: FieldInfo) -> str:
     """The limits in words, "" if there are none: "at least 1, at most 8"."""
-    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than", "multiple_of": "a multiple of"}
     found = []
     for limit in field.metadata:
         for name, word in words.items():

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from backend.config.options import wanted_by
 from backend.config.toml_file import read_toml
 from backend.errors import OptionError, Problem
 
@@ -160,7 +161,9 @@ def _problem(details: Mapping[str, Any], written: _Written) -> Problem:
         known = ", ".join(SamplePrompt.model_fields)
         return Problem(f"{written.place}: a prompt has no {name}", f"known are {known}", OPTION)
     found = "missing" if details["type"] == "missing" or details["input"] == "" else repr(details["input"])
-    return Problem(f"{written.place}: {name} is {found}", str(details["msg"]).lower(), OPTION)
+    return Problem(
+        f"{written.place}: {name} is {found}", f"wanted {wanted_by(SamplePrompt.model_fields[name])}", OPTION
+    )
 
 
 def _read_txt(path: Path) -> Iterator[_Line]:

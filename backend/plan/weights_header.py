@@ -32,6 +32,9 @@ _TELLTALES = (
     ("CLIP text encoder", re.compile(r"(^|\.)embeddings\.token_embedding\.weight$")),
 )
 
+FILE_KINDS = (*(kind for kind, _ in _TELLTALES), "unknown")
+"""What `kind_of_file` can say."""
+
 
 @dataclass(frozen=True)
 class TensorHeader:

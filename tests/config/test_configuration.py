@@ -112,8 +112,8 @@ def test_an_option_given_by_itself_wins_over_network_args():
         ({"network_dim": 0}, "Rank (network_dim) is 0 (wanted a whole number, at least 1)"),
         ({"network_dim": 4.5}, "Rank (network_dim) is 4.5 (wanted a whole number, at least 1)"),
         ({"network_dim": True}, "Rank (network_dim) is True (wanted a whole number, at least 1)"),
-        ({"network_dim": ""}, "Rank (network_dim) is nothing (wanted a whole number, at least 1)"),
-        ({"network_dim": None}, "Rank (network_dim) is nothing (wanted a whole number, at least 1)"),
+        ({"network_dim": ""}, "Rank (network_dim) is empty (wanted a whole number, at least 1)"),
+        ({"network_dim": None}, "Rank (network_dim) is empty (wanted a whole number, at least 1)"),
         (
             {"learning_rate": "fast"},
             "Learning rate (learning_rate) is 'fast' (wanted a number, more than 0)",

@@ -75,7 +75,11 @@ def test_a_json_file_has_texts_and_objects(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("p.txt", "a cat --w 100\n", r"p.txt, line 1: width is '100' \(input should be a multiple of 16\)"),
+        (
+            "p.txt",
+            "a cat --w 100\n",
+            r"p.txt, line 1: width is '100' \(wanted a whole number, at least 16, a multiple of 16\)",
+        ),
         ("p.txt", "x\ny --q 3\n", r"p.txt, line 2: there is no option --q \(known are --w, --h"),
         ("p.txt", "y --of 3\n", "--of is for other models"),
         ("p.txt", "a --s 0\n", "sample_steps is '0'"),

@@ -46,6 +46,21 @@ def test_a_message_inside_a_message_is_translated_too():
     assert translate("a.toml: cannot be read: no such folder") == "a.tomlを読めません: フォルダーがありません"
 
 
+@pytest.mark.parametrize(
+    ("message", "japanese"),
+    [
+        ("Rank (network_dim) is 'sixteen'", "ランク（network_dim）が 'sixteen' です"),
+        ("Rank (network_dim) is empty", "ランク（network_dim）が空です"),
+        (
+            "/a.safetensors: this seems to be: Wan transformer",
+            "/a.safetensors: 次のもののようです: Wanのトランスフォーマー",
+        ),
+    ],
+)
+def test_options_and_kinds_of_files_inside_a_message_have_their_own_names(message, japanese):
+    assert texts_of("ja").message(message) == japanese
+
+
 def test_an_unknown_message_stays_as_it_is():
     assert Messages({"one thing": "ひとつ"})("another thing\nin two lines") == "another thing\nin two lines"
 

@@ -6,6 +6,11 @@ import ast
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from backend.config.configuration import all_options
+from backend.config.options import in_words, wanted_by
+from backend.config.sample_prompts import SamplePrompt
+from backend.plan.weights_header import FILE_KINDS
+
 PROJECT = Path(__file__).resolve().parents[2]
 SPEAKING = ("backend", "gui")
 """The folders whose problems and errors the page can show, and of them what only a terminal shows."""
@@ -62,7 +67,15 @@ def messages() -> dict[str, str]:
         for template in (*_told(tree, callees=callees), *_worded(tree, WORDED.get(name, ()))):
             if any(character.isalpha() for character in template.replace(UNKNOWN, "")):
                 found.setdefault(_numbered(template), name)
-    return found
+    kinds = dict.fromkeys(FILE_KINDS, "backend/plan/weights_header.py")
+    return {**found, **kinds, **dict.fromkeys(_wanted_values(), "backend/config/options.py")}
+
+
+def _wanted_values() -> set[str]:
+    """What options and prompts that are wrong are told that they take."""
+    options = (option for option in all_options().values() if not option.choices)
+    words = {in_words(option.kind, option.limits) for option in options} | {"a list of numbers"}
+    return {f"wanted {text}" for text in (*words, *map(wanted_by, SamplePrompt.model_fields.values()))}
 
 
 def _told(tree: ast.Module, *, callees: Collection[str]) -> Iterator[str]:
