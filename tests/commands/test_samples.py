@@ -118,7 +118,7 @@ def test_a_mistake_in_the_prompts_is_told_before_anything_is_loaded(project, tmp
     (tmp_path / "p.txt").write_text("a cat --w 33\n", encoding="utf-8")
     done = project.train(*TRAINING, *sampling(project), "--sample_prompts", str(tmp_path / "p.txt"))
     assert done.returncode == 2
-    assert "p.txt, line 1: width is '33' (input should be a multiple of 16)" in done.stderr
+    assert "p.txt, line 1: width is '33' (wanted a whole number, at least 16, a multiple of 16)" in done.stderr
 
 
 def test_wandb_gets_them_too(project):
